@@ -1,0 +1,1 @@
+"""The conformance kit: holds any store to the specification."""

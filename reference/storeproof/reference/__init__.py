@@ -1,0 +1,1 @@
+"""The reference model: executes the specification, and nothing else."""
