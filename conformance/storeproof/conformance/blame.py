@@ -1,0 +1,86 @@
+"""Says which rules a failing program breaks: the answer may be wrong, or the state may have been wrong before it.
+
+From outside, a timer that a claim does not find was either not stored or not found. Reading the whole state after each
+prefix of the (minimal) program tells the two apart where the data can be read in more than one way: if several kinds of
+reads disagree with the model, the write before them is to blame; if one read disagrees and others show the same data
+rightly, it is that read. Where nothing can tell, both rules are named.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from storeproof.conformance.closing import closing_steps, plain_reading
+from storeproof.conformance.judgement import decisive_rule
+from storeproof.conformance.programs import REOPEN, Program
+from storeproof.conformance.runner import Closing, Mismatch, Runner, expected_step
+from storeproof.reference.model import Model, State
+
+OBSERVERS = (
+    {"loadRun", "loadExecution", "getRunTimeline", "listRuns"},
+    {"readEvents", "loadExecution", "getRunTimeline"},
+)
+"""Reads that show the same data."""
+
+
+@dataclass(frozen=True, slots=True)
+class Blame:
+    """The rules, likeliest first, and the step (counted from 0) after which the state was wrong, if it was."""
+
+    rules: tuple[str, ...]
+    wrong_after: int | None
+
+
+def blame(runner: Runner, program: Program, mismatch: Mismatch) -> Blame:
+    """The blame for the mismatch that ends a minimal failing program."""
+    direct = mismatch.judgement.rules
+    last = min(mismatch.index, len(program) - 1)
+    end = last + 1 if mismatch.closing else last
+    readings: tuple[Closing, ...] = (plain_reading, closing_steps)
+    for reading in readings:
+        for length in range(1, end + 1):
+            wrong = _wrong_reads(runner, program[:length], reading)
+            if wrong:
+                return _judged(runner, program[:length], direct, wrong, length - 1)
+    return Blame(direct, None)
+
+
+def _judged(runner: Runner, prefix: Program, direct: tuple[str, ...], wrong: dict[str, str], index: int) -> Blame:
+    """`wrong` maps each operation whose reading disagrees to its rule."""
+    write = _rule_of_last_step(runner.model, prefix)
+    if write is None:
+        return Blame(direct, None)
+    if len(wrong) == 1:
+        (read, rule), *_ = wrong.items()
+        if any(read in observers for observers in OBSERVERS):
+            return Blame(tuple(dict.fromkeys((rule, *direct))), None)
+        return Blame(tuple(dict.fromkeys((*direct, write, rule))), index)
+    cross_cutting = tuple(rule for rule in direct if rule.split(".")[0] not in runner.model.specification.operations)
+    return Blame(tuple(dict.fromkeys((write, *cross_cutting))), index)
+
+
+def _wrong_reads(runner: Runner, prefix: Program, reading: Closing) -> dict[str, str]:
+    """The reading operations that disagree with the model after a prefix, each tried on a store of its own."""
+    wrong: dict[str, str] = {}
+    while True:
+
+        def others(model: Model, state: State, program: Program) -> Program:
+            return tuple(call for call in reading(model, state, program) if call.operation not in wrong)
+
+        mismatch = runner.run(prefix, others).mismatch
+        if mismatch is None or not mismatch.closing:
+            return wrong
+        wrong[mismatch.call.operation] = mismatch.judgement.rules[0]
+
+
+def _rule_of_last_step(model: Model, prefix: Program) -> str | None:
+    state = model.initial()
+    rule = None
+    for call in prefix:
+        if call.operation == REOPEN:
+            rule = "durability.reopened"
+            continue
+        step = expected_step(model, state, call)
+        rule = decisive_rule(model.specification, call.operation, step)
+        state = step.state
+    return rule

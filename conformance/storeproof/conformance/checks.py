@@ -1,0 +1,185 @@
+"""The checks of one client: recorded vectors, generated sequences, bad arguments, values, ids, clocks, reopening.
+
+Each check is a function of a Session and says by its name in `CHECKS` which promises it exercises.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence, Set
+from dataclasses import dataclass
+
+from hypothesis import HealthCheck, Phase, given, seed, settings
+from hypothesis import strategies as st
+from storeproof.conformance import scenarios
+from storeproof.conformance.choices import HypothesisChoices, RandomChoices
+from storeproof.conformance.generation import draw_program, weighted_operations
+from storeproof.conformance.programs import REOPEN, Call, Program
+from storeproof.conformance.refusals import refused_program
+from storeproof.conformance.session import Session
+from storeproof.conformance.subscriptions import check_subscriptions
+from storeproof.conformance.vectors import recorded_programs
+
+LENGTHS = (8, 16, 4, 24)
+ENOUGH = 5
+"""A rule exercised so often by generated programs no longer attracts them."""
+
+
+def check_vectors(session: Session) -> None:
+    """The recorded programs: every rule of the model at least once, the same ones on every store."""
+    programs = recorded_programs()
+    for index, (_name, program) in enumerate(programs):
+        if session.full:
+            return
+        session.exercise(program, "vectors")
+        session.tell("vectors", index + 1, len(programs))
+
+
+def check_sequences(session: Session) -> None:
+    """Generated programs, a share for every operation, steered to its rules that were exercised least."""
+    operations = [name for name, operation in session.specification.operations.items() if operation.executable]
+    operations = [name for name in operations if session.wants(*_rules_of(session, name))]
+    for index, operation in enumerate(operations):
+        if not session.full:
+            search(session, operation, session.profile.programs)
+        session.tell("sequences", index + 1, len(operations))
+
+
+def search(session: Session, operation: str, examples: int) -> None:
+    """Runs `examples` programs that Hypothesis draws around one operation.
+
+    Two thirds are attracted by one rule of the operation each, the last third by those that were exercised least. The
+    latter are settled before it begins: Hypothesis refuses a strategy that changes between examples.
+    """
+    rules = sorted(_rules_of(session, operation))
+    _search(session, operation, [frozenset({rule}) for rule in rules], examples - examples // 3, session.seed)
+    rare = frozenset(rule for rule in rules if session.evidence[rule]["sequences"] < ENOUGH)
+    _search(session, operation, [rare], examples // 3, session.seed + 1)
+
+
+def _search(session: Session, operation: str, goals: list[frozenset[str]], examples: int, seed_: int) -> None:
+    weighted = weighted_operations(session.specification, operation)
+
+    @st.composite
+    def programs(draw: st.DrawFn) -> Program:
+        choices = HypothesisChoices(draw)
+        return draw_program(choices, session.model, weighted, choices.among(LENGTHS), choices.among(goals))
+
+    # Only generation: minimise.py shrinks, so that a failure is explained once and the search goes on for other ones.
+    @seed(seed_)
+    @settings(
+        max_examples=max(examples, 1),
+        database=None,
+        derandomize=False,
+        deadline=None,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(programs())
+    def drawn(program: Program) -> None:
+        if not session.full:
+            session.exercise(program, "sequences")
+
+    drawn()
+
+
+def check_arguments(session: Session) -> None:
+    """Every bad call of every operation: refused, naming the field, and the state is as it was."""
+    operations = [name for name, operation in session.specification.operations.items() if operation.executable]
+    for index, operation in enumerate(operations):
+        if session.full:
+            return
+        if session.wants(f"{operation}.arguments", "arguments.unkeepable", *_rules_of(session, operation)):
+            session.exercise(refused_program(session.specification, operation), "arguments")
+            for program in scenarios.crossing_programs(session.specification, operation):
+                session.exercise(program, "arguments")
+        session.tell("arguments", index + 1, len(operations))
+
+
+def check_values(session: Session) -> None:
+    """Values that must come back equal, through every place that takes them."""
+    plain, plain_text = scenarios.value_program("plain"), scenarios.text_program("plain")
+    trials = [Trial("values.json", scenarios.value_program(value), plain) for value in scenarios.JSON_VALUES]
+    trials += [Trial("values.numbers", scenarios.value_program(value), plain) for value in scenarios.NUMBERS]
+    trials += [Trial("values.text", scenarios.text_program(text), plain_text) for text in scenarios.STRINGS]
+    trials.append(Trial("values.times", scenarios.large_times_program(), plain))
+    trials.append(Trial("values.size", scenarios.size_program(), plain))
+    _exercise_all(session, "values", trials)
+
+
+def check_ids(session: Session) -> None:
+    """Ids that careless stores take for each other, side by side."""
+    plain = scenarios.pair_program(("x", "x"), ("y", "y"))
+    trials = [Trial("ids.opaque", program, plain) for program in scenarios.id_programs()]
+    trials += [Trial("ids.kinds", program, scenarios.kinds_program("x", "y")) for program in scenarios.kinds_programs()]
+    trials.append(Trial("ids.length", scenarios.id_length_program(("x",)), scenarios.id_length_program(("y",))))
+    trials.append(Trial("ids.length", scenarios.id_length_program(), scenarios.id_length_program(("y",))))
+    plain = scenarios.order_program(("a", "b", "c", "d", "e", "f", "g"))
+    trials += [Trial("ids.order", program, plain) for program in scenarios.order_programs()]
+    _exercise_all(session, "ids", trials)
+
+
+def check_clock(session: Session) -> None:
+    """The recorded programs with all times moved: every answer moves with them."""
+    trials = [
+        Trial("clock.given", scenarios.moved(session.specification, program, offset), program)
+        for _name, program in recorded_programs()
+        for offset in scenarios.CLOCK_OFFSETS
+        if scenarios.movable(program)
+    ]
+    _exercise_all(session, "clock", trials)
+
+
+def check_durability(session: Session) -> None:
+    """Programs in which the store is closed and reopened, before the end and in the middle."""
+    if "durable" not in session.capabilities:
+        return
+    programs = [program for _name, program in recorded_programs()]
+    weighted = weighted_operations(session.specification, None)
+    for number in range(session.profile.programs // 3):
+        programs.append(draw_program(RandomChoices(session.seed * 1_000 + number), session.model, weighted, 12))
+    _exercise_all(
+        session, "durability", [Trial("durability.reopened", with_reopenings(program), program) for program in programs]
+    )
+
+
+def with_reopenings(program: Program) -> Program:
+    """The program with the store reopened in the middle and before its state is read."""
+    middle = len(program) // 2
+    reopen = Call(REOPEN, {})
+    return (*program[:middle], reopen, *program[middle:], reopen)
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """A program that puts a promise to the test, and the same without what is special about it."""
+
+    promise: str
+    program: Program
+    baseline: Program
+
+
+def _exercise_all(session: Session, check: str, trials: Sequence[Trial]) -> None:
+    wanted = [trial for trial in trials if session.wants(trial.promise)]
+    for index, trial in enumerate(wanted):
+        if session.full:
+            return
+        session.exercise(trial.program, check, trial.promise, trial.baseline)
+        session.tell(check, index + 1, len(wanted))
+
+
+def _rules_of(session: Session, operation: str) -> Set[str]:
+    rules = session.specification.operations[operation].rules
+    return {rule.id for rule in rules if rule.checked_by is None}
+
+
+CHECKS: dict[str, Callable[[Session], None]] = {
+    "vectors": check_vectors,
+    "arguments": check_arguments,
+    "values": check_values,
+    "ids": check_ids,
+    "clock": check_clock,
+    "durability": check_durability,
+    "subscriptions": check_subscriptions,
+    "sequences": check_sequences,
+}
+"""In the order in which they run: the quick and enumerated ones first."""

@@ -1,0 +1,114 @@
+"""The steps that end a program: they read the whole state, also what only a claim or a second delivery shows.
+
+`plain_reading` shows which rows there are; `boundary_reading` claims at every time at which an answer must change.
+Both are made of the model's state and are judged like any other step.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from storeproof.conformance.programs import Call, Program
+from storeproof.reference.model import Model, State
+from storeproof.reference.tables import rows
+from storeproof.spec.values import MAX_INTEGER
+
+READER = "storeproof"
+"""The lease owner of closing claims; no program uses it."""
+
+_CLAIMS = (("timers", "claimDueTimers"), ("scheduleBuckets", "claimDueScheduleBuckets"), ("runs", "claimStaleRuns"))
+MOST_BOUNDARIES = 8
+
+
+def closing_steps(model: Model, state: State, program: Program) -> Program:
+    """Everything: claims at the boundaries, then the plain reading of what is left."""
+    reading = run_readings(program)
+    boundary = boundary_reading(model, state)
+    after = state
+    for call in boundary:
+        after = model.step(after, call.operation, call.args).state
+    return (*reading, *boundary, *plain_reading(model, after, program))
+
+
+def run_readings(program: Program) -> Program:
+    """Every read of every run the program names."""
+    calls: list[Call] = []
+    for run_id in _run_ids(program):
+        calls += [Call(name, {"runId": run_id}) for name in ("loadRun", "loadRunState", "loadExecution")]
+        calls += [Call(name, {"runId": run_id}) for name in ("getRunTimeline", "readEvents")]
+    return (*calls, Call("listRuns", {"limit": MAX_INTEGER}))
+
+
+def boundary_reading(model: Model, state: State) -> Program:
+    """Claims one before and at every time at which a row falls due or a lease ends."""
+    calls: list[Call] = []
+    for relation, operation in _CLAIMS:
+        times = _times(model, state, relation)
+        if relation == "scheduleBuckets":
+            times |= _times(model, state, "schedules")
+        near = sorted({max(0, time + step) for time in times for step in (-1, 0)})
+        calls += [_claim(operation, time) for time in near[:MOST_BOUNDARIES] if time < MAX_INTEGER]
+    return tuple(calls)
+
+
+def plain_reading(model: Model, state: State, program: Program) -> Program:
+    """Reads, claims when every lease is over, second deliveries; runs that are gone are created anew for these."""
+    calls = [*run_readings(program)]
+    calls += [_claim(operation, MAX_INTEGER - 1) for _, operation in _CLAIMS]
+    runs = {row["runId"] for row in rows(state, "runs", 1)}
+    for run_id, kind, delivery_id in _deliveries(program):
+        if run_id not in runs:
+            runs.add(run_id)
+            calls.append(Call("createRun", {"runId": run_id, "workflowId": "w", "input": None, "now": 0}))
+        calls.append(_delivery(run_id, kind, delivery_id))
+    return tuple(calls)
+
+
+def _claim(operation: str, now: int) -> Call:
+    return Call(operation, {"now": now, "limit": MAX_INTEGER, "leaseOwner": READER, "leaseMs": 1})
+
+
+def _delivery(run_id: str, kind: str, delivery_id: str) -> Call:
+    """Nobody waits for it, so only a delivery that was remembered answers duplicate."""
+    if kind == "deliverSignal":
+        delivery = {"signalId": delivery_id, "name": "nobody waits for this", "payload": None}
+        return Call(kind, {"runId": run_id, "delivery": delivery, "now": 0})
+    approval = {"approvalId": delivery_id, "approved": True}
+    return Call(kind, {"runId": run_id, "approval": approval, "now": 0})
+
+
+def _times(model: Model, state: State, relation: str) -> set[int]:
+    width = len(model.specification.relations[relation].key)
+    times: set[int] = set()
+    for row in rows(state, relation, width):
+        times.update(row[field] for field in ("wakeAt", "nextFireAt") if field in row and relation != "runs")
+        if "lease" in row:
+            times.add(row["lease"]["expiresAt"])
+    return times
+
+
+def _valid(program: Program) -> list[Call]:
+    return [call for call in program if call.refused is None]
+
+
+def _run_ids(program: Program) -> list[str]:
+    found: dict[str, None] = {}
+    for call in _valid(program):
+        holder: dict[str, Any] = call.args.get("state", call.args)
+        if "runId" in holder:
+            found[holder["runId"]] = None
+    return list(found)
+
+
+def _deliveries(program: Program) -> list[tuple[str, str, str]]:
+    found: dict[tuple[str, str, str], None] = {}
+    for call in _valid(program):
+        if call.operation == "deliverSignal":
+            found[(call.args["runId"], call.operation, call.args["delivery"]["signalId"])] = None
+        elif call.operation == "deliverApproval":
+            found[(call.args["runId"], call.operation, call.args["approval"]["approvalId"])] = None
+    # What is remembered of one kind must not count for the other (ruling 4).
+    for run_id, kind, delivery_id in list(found):
+        other = "deliverApproval" if kind == "deliverSignal" else "deliverSignal"
+        found.setdefault((run_id, other, delivery_id), None)
+    return list(found)

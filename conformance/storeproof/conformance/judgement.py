@@ -1,0 +1,188 @@
+"""Compares one answer with the model's and says which rules a difference breaks. Pure: it calls nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from storeproof.conformance.equality import Difference, differences
+from storeproof.conformance.programs import Call
+from storeproof.reference.model import Model, Outcome, Raised, Returned, State, Step
+from storeproof.reference.tables import rows
+from storeproof.spec.compiler import compiled, compiled_functions
+from storeproof.spec.specification import Data, Specification
+
+JSON_FIELDS = frozenset({"input", "output", "event", "meta", "payload"})
+"""Fields of answers inside which anything is the caller's JSON."""
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What is wrong with one answer: the rules it breaks, the likeliest first, and why, in words."""
+
+    rules: tuple[str, ...]
+    message: str
+
+
+def judge(model: Model, before: State, call: Call, expected: Step, actual: Outcome) -> Judgement | None:
+    """None where the answer is the model's; `before` is the model's state before the call."""
+    if isinstance(expected.outcome, Returned) and isinstance(actual, Returned):
+        found = list(differences(expected.outcome.value, actual.value))
+        return _different(model, before, call, expected, actual.value, found) if found else None
+    rule = decisive_rule(model.specification, call.operation, expected)
+    if isinstance(actual, Raised) and actual.name in _BROKEN_ANSWERS:
+        return Judgement((rule, _BROKEN_ANSWERS[actual.name]), f"{actual.name}: {actual.data['message']}")
+    if isinstance(actual, Raised) and actual.name == "StoreUnavailable":
+        message = f"answered StoreUnavailable although nobody touched its storage: {actual.data['message']}"
+        return Judgement((rule,), message)
+    if isinstance(expected.outcome, Raised) and isinstance(actual, Raised) and expected.outcome.name == actual.name:
+        return _other_data(rule, expected.outcome, actual)
+    return Judgement((rule,), f"expected {show_outcome(expected.outcome)}, got {show_outcome(actual)}")
+
+
+_BROKEN_ANSWERS = {
+    "NoSuchMethod": "answers.taxonomy",
+    "NoAnswer": "answers.taxonomy",
+    "UnexpectedException": "answers.taxonomy",
+    "WrongType": "answers.schema",
+}
+
+
+def decisive_rule(specification: Specification, operation: str, step: Step) -> str:
+    """The rule that decided a step; over no rows at all it is the rule that would have yielded one."""
+    return step.rules[0] if step.rules else yielding_rule(specification, operation)
+
+
+@cache
+def yielding_rule(specification: Specification, operation: str) -> str:
+    """The last rule of an operation: the one that does what the operation is for."""
+    last: str = specification.operations[operation].data["rules"][-1]["id"]
+    return last
+
+
+def first_segment(field: str) -> str:
+    """`events[1].type` is about `events` (ruling 21)."""
+    return field.split(".")[0].split("[")[0]
+
+
+def show_outcome(outcome: Outcome) -> str:
+    """An outcome for people."""
+    return f"{outcome.value!r}" if isinstance(outcome, Returned) else f"{outcome.name} {outcome.data!r}"
+
+
+def _other_data(rule: str, expected: Raised, actual: Raised) -> Judgement | None:
+    if expected.name == "InvalidArgument":
+        field = actual.data["field"]
+        named = None if field is None else first_segment(field)
+        if named is None or named in expected.data["fields"]:
+            return None  # None: Python itself refused a missing or unknown keyword
+        wanted = " or ".join(expected.data["fields"])
+        return Judgement((rule,), f"InvalidArgument names {named or 'no field'!r} instead of {wanted}")
+    found = [difference.describe() for difference in differences(expected.data, actual.data)]
+    return Judgement((rule,), f"{expected.name}: {'; '.join(found)}") if found else None
+
+
+def _different(
+    model: Model, before: State, call: Call, expected: Step, actual: Any, found: list[Difference]  # noqa: ANN401
+) -> Judgement:
+    specification = model.specification
+    message = "; ".join(difference.describe() for difference in found[:4])
+    known = _result_fields(specification)
+    if all(item.kind == "extra" and item.path[-1] not in known and not _in_json(item.path) for item in found):
+        return Judgement(("answers.extra-fields",), message)
+    rule = decisive_rule(specification, call.operation, expected)
+    answered = expected.outcome.value if isinstance(expected.outcome, Returned) else None
+    operation = specification.operations[call.operation].data
+    if "each" in operation and isinstance(actual, list) and isinstance(answered, list):
+        return _rows_differ(model, before, operation, expected, actual, found, message)
+    return Judgement((rule, *_shape_rules(found)), message)
+
+
+def _shape_rules(found: Iterable[Difference]) -> tuple[str, ...]:
+    """The cross-cutting rules that a difference breaks besides the operation's own."""
+    rules: list[str] = []
+    for item in found:
+        if _in_json(item.path) and item.kind == "other":
+            numeric = all(isinstance(side, int | float) for side in (item.expected, item.actual))
+            rules.append("values.numbers" if numeric else "values.json")
+        elif item.kind == "extra" and item.actual is None:
+            rules.append("answers.schema")
+    return tuple(dict.fromkeys(rules))
+
+
+def _in_json(path: tuple[str | int, ...]) -> bool:
+    return not JSON_FIELDS.isdisjoint(path)
+
+
+@cache
+def _result_fields(specification: Specification) -> frozenset[str]:
+    return frozenset(
+        name for definition in specification.contract["$defs"].values() for name in definition.get("properties", ())
+    )
+
+
+def _rows_differ(
+    model: Model,
+    before: State,
+    operation: Data,
+    expected: Step,
+    actual: list[Any],
+    found: list[Difference],
+    message: str,
+) -> Judgement:
+    """Rows taken that should not be, rows left out, another order, or another content: each has its rule."""
+    relation = model.specification.relations[operation["each"]["in"]]
+    assert isinstance(expected.outcome, Returned)
+    wanted = [_identity(item, relation.key) for item in expected.outcome.value]
+    got = [_identity(item, relation.key) for item in actual]
+    decided = dict(expected.rows)
+    yielding = yielding_rule(model.specification, operation["operation"])
+    unwanted = [key for key in got if key not in wanted]
+    missing = [key for key in wanted if key not in got]
+    each = operation["each"]
+    if unwanted or missing or len(got) != len(wanted):
+        rules = [decided.get(key, yielding) for key in unwanted]
+        cut = {each[name]["id"] for name in ("limit", "skip") if name in each}
+        if missing and rules and cut.issuperset(rules):
+            # as many rows, but others: the pick followed another order
+            rules = _order_rules(model, before, operation, [*missing, *unwanted]) or rules
+        elif missing and not rules:
+            rules = [decided[key] for key in missing] + ([each["limit"]["id"]] if "limit" in each and got else [])
+        elif not rules:
+            rules = [yielding]  # one row twice
+        return Judgement(tuple(dict.fromkeys(rules)), message)
+    if got != wanted:
+        return Judgement(tuple(_order_rules(model, before, operation, got)) or (yielding,), message)
+    rows_at_fault = [decided.get(wanted[item.path[0]], yielding) for item in found if isinstance(item.path[0], int)]
+    return Judgement(tuple(dict.fromkeys([*rows_at_fault, *_shape_rules(found)])), message)
+
+
+def _identity(item: Any, key: tuple[str, ...]) -> tuple[Any, ...]:  # noqa: ANN401
+    """The key of the row an element of the answer is about; a claim of a run holds it one level down."""
+    holder: dict[str, Any] = item.get("run", item) if isinstance(item, dict) else {}
+    values = (holder.get(name) for name in key) if isinstance(holder, dict) else ()  # pyright: ignore[reportUnnecessaryIsInstance]
+    return tuple(value if isinstance(value, str | int) else repr(value) for value in values)
+
+
+def _order_rules(model: Model, before: State, operation: Data, keys: list[tuple[Any, ...]]) -> list[str]:
+    """`order` if rows with different order keys changed places, `ties` if only equal ones did."""
+    each = operation["each"]
+    relation = model.specification.relations[each["in"]]
+    by_key = {tuple(row[name] for name in relation.key): row for row in rows(before, relation.name, len(relation.key))}
+    order = _order_key(model, each["row"], each["order"]["by"])
+    values = [order(by_key[key]) for key in keys if key in by_key]
+    if values == sorted(values) and "ties" in each:
+        return [each["ties"]["id"]]
+    return [each["order"]["id"]]
+
+
+def _order_key(model: Model, row_name: str, expressions: list[str]) -> Callable[[Any], list[Any]]:
+    functions = [compiled(text, (row_name,), _functions(model.specification)) for text in expressions]
+    return lambda row: [function(row) for function in functions]
+
+
+@cache
+def _functions(specification: Specification) -> dict[str, Callable[..., Any]]:
+    return compiled_functions({name: (item.parameters, item.value) for name, item in specification.functions.items()})

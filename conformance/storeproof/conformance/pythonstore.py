@@ -1,0 +1,145 @@
+"""Calls a Python store in wire form: arguments become keywords and models, results and exceptions become outcomes.
+
+The only module that knows how the Store protocol looks from outside. Everything a store does wrong here is an outcome,
+never an exception of the kit: an unknown exception, a result of the wrong type, a call that does not end.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import warnings
+from typing import Any, get_type_hints
+
+from pydantic import TypeAdapter, ValidationError
+from storeproof.conformance.programs import Arguments, method_name
+from storeproof.reference.model import Outcome, Raised, Returned
+from storeproof.spec import arguments as shapes
+from storeproof.spec.errors import InvalidArgument, LogConflict, StoreUnavailable
+from storeproof.spec.specification import Specification
+from storeproof.spec.types import Shape
+
+DEFAULT_LIMIT_S = 10.0
+"""Seconds an operation may take before it counts as hanging."""
+
+
+class PythonStore:
+    """A store of the Store protocol, called by operation name and wire arguments."""
+
+    def __init__(self, store: object, specification: Specification, limit_s: float = DEFAULT_LIMIT_S) -> None:
+        self.store = store
+        self._limit_s = limit_s
+        self._operations = specification.operations
+        self._methods: dict[str, tuple[Any, inspect.Signature]] = {}
+
+    async def call(self, operation: str, args: Arguments) -> Outcome:
+        """The outcome of one call. `Raised` names `LogConflict`, `InvalidArgument`, or else what the store did wrong."""
+        method, signature = self._method(operation)
+        if method is None:
+            return Raised("NoSuchMethod", {"message": f"the store has no coroutine method {method_name(operation)}"})
+        keywords = {_parameter(name): value for name, value in _typed(self._shape(operation), args).items()}
+        try:
+            signature.bind(**keywords)
+        except TypeError as error:
+            # Python itself refuses a missing or unknown keyword, before the store could.
+            return Raised("InvalidArgument", {"field": None, "message": str(error)})
+        try:
+            async with asyncio.timeout(self._limit_s):
+                answer = await method(**keywords)
+        except TimeoutError as error:
+            if isinstance(error.__cause__, asyncio.CancelledError):
+                return Raised("NoAnswer", {"message": f"no answer within {self._limit_s:g} s"})
+            return _unexpected(error)
+        except InvalidArgument as error:
+            return Raised("InvalidArgument", {"field": error.field, "message": error.problem})
+        except LogConflict as error:
+            existing = {} if error.existing is None else {"existing": error.existing}
+            return Raised("LogConflict", {"runId": error.run_id, "attemptedIndex": error.attempted_index, **existing})
+        except StoreUnavailable as error:
+            return Raised("StoreUnavailable", {"message": f"{error} (cause: {error.__cause__!r})"})
+        except Exception as error:  # whatever else it is, the store raised it
+            return _unexpected(error)
+        return _wire(answer)
+
+    def _method(self, operation: str) -> tuple[Any, inspect.Signature]:
+        if operation not in self._methods:
+            method = getattr(self.store, method_name(operation), None)
+            usable = method is not None and inspect.iscoroutinefunction(method)
+            self._methods[operation] = (method if usable else None, inspect.signature(method or id))
+        return self._methods[operation]
+
+    def _shape(self, operation: str) -> type[Shape]:
+        shape: type[Shape] = getattr(shapes, self._operations[operation].arguments)
+        return shape
+
+
+def _unexpected(error: BaseException) -> Raised:
+    return Raised("UnexpectedException", {"message": f"{type(error).__module__}.{type(error).__qualname__}: {error}"})
+
+
+_PARAMETERS: dict[str, str] = {}
+
+
+def _parameter(name: str) -> str:
+    if name not in _PARAMETERS:
+        _PARAMETERS[name] = method_name(name)
+    return _PARAMETERS[name]
+
+
+_NESTED = {"state", "awaiting", "waiting_for", "pending_approval", "error", "delivery", "approval", "schedule"}
+"""The arguments that the protocol types as models; events travel in wire form."""
+
+_ADAPTERS: dict[type[Shape], dict[str, TypeAdapter[Any]]] = {}
+
+
+def _typed(shape: type[Shape], args: Arguments) -> Arguments:
+    """Nested values as the models that the protocol names. What is not valid goes as it is: the store has to refuse it."""
+    if shape not in _ADAPTERS:
+        hints = get_type_hints(shape, include_extras=True)
+        _ADAPTERS[shape] = {
+            field.alias or name: TypeAdapter(hints[name])
+            for name, field in shape.model_fields.items()
+            if name in _NESTED
+        }
+    adapters = _ADAPTERS[shape]
+    typed = dict(args)
+    for name in adapters.keys() & args.keys():
+        try:
+            typed[name] = adapters[name].validate_python(args[name])
+        except (ValidationError, InvalidArgument):
+            typed[name] = args[name]
+    return typed
+
+
+def _wire(answer: object) -> Outcome:
+    if answer is None:
+        return Returned(None)
+    if isinstance(answer, Shape):
+        return _dumped(answer)
+    if isinstance(answer, list | tuple):
+        values: list[Any] = []
+        for item in answer:  # pyright: ignore[reportUnknownVariableType]
+            if not isinstance(item, Shape):
+                return _wrong_type(item)  # pyright: ignore[reportUnknownArgumentType]
+            dumped = _dumped(item)
+            if isinstance(dumped, Raised):
+                return dumped
+            values.append(dumped.value)
+        return Returned(values)
+    return _wrong_type(answer)
+
+
+def _dumped(model: Shape) -> Outcome:
+    try:
+        with warnings.catch_warnings():
+            # pydantic warns where a model was built around validation; the schema decides what that means.
+            warnings.simplefilter("ignore")
+            return Returned(model.to_wire())
+    except Exception as error:
+        return Raised("WrongType", {"message": f"the answer cannot be turned into JSON: {error}"})
+
+
+def _wrong_type(answer: object) -> Raised:
+    return Raised(
+        "WrongType", {"message": f"answered {answer!r:.200}, a {type(answer).__name__}, which storeproof.spec.types lacks"}
+    )

@@ -1,0 +1,106 @@
+"""Runs a program on a target beside the model and stops at the first answer that is not the model's."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias, TypeVar
+
+from storeproof.conformance.closing import closing_steps
+from storeproof.conformance.judgement import Judgement, judge
+from storeproof.conformance.programs import REOPEN, Call, Program
+from storeproof.conformance.refusals import unkeepable
+from storeproof.conformance.targets import Target
+from storeproof.reference.model import Model, Outcome, Raised, State, Step
+
+T = TypeVar("T")
+Closing: TypeAlias = Callable[[Model, State, Program], Program]
+
+
+@dataclass(frozen=True, slots=True)
+class Mismatch:
+    """The first wrong answer of a run. `index` counts through the program and then through its closing steps."""
+
+    index: int
+    call: Call
+    expected: Step
+    actual: Outcome
+    judgement: Judgement
+    closing: bool
+
+
+@dataclass(slots=True)
+class Run:
+    """What one run showed."""
+
+    mismatch: Mismatch | None = None
+    exercised: Counter[str] = field(default_factory=Counter[str])
+    """How often each rule decided something and the answer was right."""
+    tolerated: list[Judgement] = field(default_factory=list[Judgement])
+    """Answers that break a SHOULD rule only, and after which the run could go on."""
+    reopened: int = 0
+
+
+def expected_step(model: Model, state: State, call: Call) -> Step:
+    """What the contract expects of a call, also of one whose arguments break the schema (rulings 5 and 6)."""
+    if call.refused is None:
+        return model.step(state, call.operation, call.args)
+    rule = "arguments.unkeepable" if unkeepable(call.args) else f"{call.operation}.arguments"
+    return Step(state, Raised("InvalidArgument", {"fields": [call.refused]}), (rule,), ())
+
+
+class Runner:
+    """One event loop, one target, one model: everything that runs programs goes through here."""
+
+    def __init__(self, target: Target, model: Model) -> None:
+        self.target = target
+        self.model = model
+        self.loop = asyncio.Runner()
+
+    def close(self) -> None:
+        """Closes the target and the loop."""
+        try:
+            self.loop.run(self.target.close())
+        finally:
+            self.loop.close()
+
+    def wait(self, work: Coroutine[Any, Any, T]) -> T:
+        """The result of a coroutine, run on the runner's loop."""
+        return self.loop.run(work)
+
+    def run(self, program: Program, closing: Closing | None = closing_steps) -> Run:
+        """Runs a program on an empty store; `closing` makes the steps that read the state in the end."""
+        return self.loop.run(self._run(program, closing))
+
+    async def _run(self, program: Program, closing: Closing | None) -> Run:
+        await self.target.reset()
+        run = Run()
+        state = await self._steps(run, self.model.initial(), program, 0, closing=False)
+        if run.mismatch is None and closing is not None:
+            await self._steps(run, state, closing(self.model, state, program), len(program), closing=True)
+        return run
+
+    async def _steps(self, run: Run, state: State, program: Program, offset: int, *, closing: bool) -> State:
+        before: Call | None = None
+        for index, call in enumerate(program, offset):
+            if call.operation == REOPEN:
+                await self.target.reopen()
+                run.reopened += 1
+                continue
+            expected = expected_step(self.model, state, call)
+            actual = await self.target.call(call.operation, call.args)
+            judgement = judge(self.model, state, call, expected, actual)
+            if judgement is not None:
+                if judgement.rules != ("answers.extra-fields",):
+                    run.mismatch = Mismatch(index, call, expected, actual, judgement, closing)
+                    return state
+                run.tolerated.append(judgement)
+            run.exercised.update(expected.rules)
+            run.exercised.update(("answers.taxonomy", "answers.schema", "answers.extra-fields"))
+            if call is before:
+                run.exercised["retry.converges"] += 1
+            state, before = expected.state, call
+        return state
+

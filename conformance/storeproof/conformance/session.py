@@ -1,0 +1,191 @@
+"""One run on one target: runs programs for the checks, keeps the evidence, and turns a mismatch into a failure."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from storeproof.conformance.blame import blame
+from storeproof.conformance.closing import closing_steps
+from storeproof.conformance.judgement import show_outcome
+from storeproof.conformance.minimise import minimised
+from storeproof.conformance.programs import Program, as_python
+from storeproof.conformance.report import FailureReport
+from storeproof.conformance.runner import Closing, Mismatch, Run, Runner
+from storeproof.reference.model import Model
+from storeproof.spec.specification import Specification
+
+
+class Progress(Protocol):
+    """Who wants to know how far a run is."""
+
+    def advance(self, check: str, done: int, total: int) -> None:
+        """`done` of `total` pieces of a check."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """How much is tried. `programs` is the number of generated programs per operation."""
+
+    name: str
+    programs: int
+    shrink_tries: int
+    most_failures: int = 12
+    """After so many different failures the run ends: they have to be read by somebody."""
+
+
+PROFILES = {
+    profile.name: profile
+    for profile in (Profile("quick", 15, 150), Profile("default", 60, 300), Profile("thorough", 600, 1000))
+}
+
+
+@dataclass(slots=True)
+class Session:
+    """What the checks share. `selected` are the rules asked for; None means all."""
+
+    runner: Runner
+    profile: Profile
+    seed: int
+    selected: frozenset[str] | None = None
+    progress: Progress | None = None
+    on_failure: Callable[[FailureReport], FailureReport] | None = None
+    evidence: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter[str]))
+    failures: list[FailureReport] = field(default_factory=list[FailureReport])
+    _known: Counter[tuple[str, tuple[str, ...]]] = field(default_factory=Counter[tuple[str, tuple[str, ...]]])
+
+    @property
+    def model(self) -> Model:
+        """The reference model."""
+        return self.runner.model
+
+    @property
+    def specification(self) -> Specification:
+        """The specification the model executes."""
+        return self.runner.model.specification
+
+    @property
+    def capabilities(self) -> frozenset[str]:
+        """What the target offers."""
+        return self.runner.target.capabilities
+
+    @property
+    def full(self) -> bool:
+        """Whether there are as many failures as anybody wants to read."""
+        return len(self.failures) >= self.profile.most_failures
+
+    def wants(self, *rules: str) -> bool:
+        """Whether one of the rules was asked for."""
+        return self.selected is None or not self.selected.isdisjoint(rules)
+
+    def tell(self, check: str, done: int, total: int) -> None:
+        """Passes on how far a check is."""
+        if self.progress:
+            self.progress.advance(check, done, total)
+
+    def exercise(
+        self,
+        program: Program,
+        check: str,
+        promise: str | None = None,
+        baseline: Program | None = None,
+        closing: Closing | None = closing_steps,
+    ) -> Run:
+        """Runs one program. Where all is well, its rules and `promise` have been exercised once more by `check`.
+
+        `baseline` is the same program without what puts the promise to the test: where it fails too, the promise is not
+        to blame.
+        """
+        run = self.runner.run(program, closing)
+        for rule, count in run.exercised.items():
+            self.evidence[rule][check] += count
+        for judgement in run.tolerated:
+            if not any(failure.rules == list(judgement.rules) for failure in self.failures):
+                self.fail(judgement.rules, check, judgement.message, program, "no further field", "a further field", 0)
+        if run.mismatch is None:
+            if promise:
+                self.evidence[promise][check] += 1
+            if run.reopened:
+                self.evidence["durability.reopened"][check] += run.reopened
+        else:
+            if promise and baseline is not None and self.runner.run(baseline, closing).mismatch is not None:
+                promise = None
+            self._explain(program, check, run.mismatch, promise, closing)
+        return run
+
+    def fail(
+        self,
+        rules: tuple[str, ...],
+        check: str,
+        message: str,
+        program: Program,
+        expected: str,
+        actual: str,
+        step: int,
+        wrong_after: int | None = None,
+    ) -> None:
+        """Adds a failure, unless one with the same rules is there."""
+        if any(failure.rules == list(rules) for failure in self.failures):
+            return
+        failure = FailureReport(
+            rules=list(rules),
+            check=check,
+            message=message,
+            program=[dict(step.to_json()) for step in program],
+            python=as_python(program),
+            expected=expected,
+            actual=actual,
+            step=step,
+            wrong_after=wrong_after,
+        )
+        self.failures.append(self.on_failure(failure) if self.on_failure else failure)
+
+    def _explain(
+        self, program: Program, check: str, mismatch: Mismatch, promise: str | None, closing: Closing | None
+    ) -> None:
+        signature = (promise or mismatch.call.operation, mismatch.judgement.rules)
+        self._known[signature] += 1
+        if self._known[signature] > 2 or self.full:
+            return  # minimised twice already: it is the same defect, or the store is beyond naming them one by one
+
+        def still_fails(shorter: Program) -> bool:
+            found = self.runner.run(shorter, closing).mismatch
+            return found is not None and found.judgement.rules == mismatch.judgement.rules
+
+        small = minimised(program, self.specification, still_fails, self.profile.shrink_tries)
+        found = self.runner.run(small, closing).mismatch
+        if found is None:
+            message = f"seen once and not again when the same program was run anew: {mismatch.judgement.message}"
+            self._add(promise, mismatch.judgement.rules, check, message, program, mismatch, None)
+            return
+        blamed = blame(self.runner, small, found)
+        self._add(promise, blamed.rules, check, found.judgement.message, small, found, blamed.wrong_after)
+
+    def _add(
+        self,
+        promise: str | None,
+        rules: tuple[str, ...],
+        check: str,
+        message: str,
+        program: Program,
+        mismatch: Mismatch,
+        wrong_after: int | None,
+    ) -> None:
+        call = f"{'reading the state: ' if mismatch.closing else ''}{mismatch.call.as_python()}"
+        if promise:
+            operations = self.specification.operations
+            rules = tuple(dict.fromkeys((promise, *(rule for rule in rules if rule.split(".")[0] not in operations))))
+        self.fail(
+            rules,
+            check,
+            f"{call}: {message}",
+            program,
+            show_outcome(mismatch.expected.outcome),
+            show_outcome(mismatch.actual),
+            mismatch.index + 1,
+            None if wrong_after is None else wrong_after + 1,
+        )
+

@@ -1,0 +1,213 @@
+"""The check of subscribeEvents: scripted scenes on a Python store (rulings 11 and 24).
+
+A subscription is no answer to a call, so it is not a program of the model. Each scene subscribes, appends, waits for the
+delay the store states, and compares what every subscriber was given with what was appended.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeAlias
+
+from storeproof.conformance.judgement import first_segment
+from storeproof.conformance.refusals import refused_calls
+from storeproof.conformance.session import Session
+from storeproof.spec.errors import InvalidArgument
+
+RUN = "a"
+MARGIN_S = 2.0
+"""How long beyond the stated delay the kit waits before it calls an event missing; waiting ends when all have come."""
+
+Given: TypeAlias = list[tuple[dict[str, Any], int]]
+Scene: TypeAlias = Callable[["_Stage"], Awaitable[str | None]]
+
+
+class _Stage:
+    """One store with one run's log, and what its subscribers were given."""
+
+    def __init__(self, store: Any) -> None:  # noqa: ANN401
+        self.store = store
+        self.delay_s: float = getattr(store, "subscribe_delay_ms", 0) / 1000
+
+    async def append(self, run_id: str, at: int, count: int = 1) -> None:
+        events = [event(run_id, index) for index in range(at, at + count)]
+        await self.store.append_events(run_id=run_id, expected_next_index=at, events=events)
+
+    async def subscribe(self, given: Given, run_id: str = RUN, from_index: int = 0) -> Callable[[], Awaitable[None]]:
+        def callback(got: dict[str, Any], index: int) -> None:
+            given.append((got, index))
+
+        unsubscribe: Callable[[], Awaitable[None]] = await self.store.subscribe_events(
+            run_id=run_id, from_index=from_index, callback=callback
+        )
+        return unsubscribe
+
+    async def settle(self, given: Given, count: int) -> None:
+        """Waits until so many events have come, then as long as a surplus one may be on its way."""
+        try:
+            async with asyncio.timeout(self.delay_s + MARGIN_S):
+                while len(given) < count:
+                    await asyncio.sleep(0.001)
+        except TimeoutError:
+            return
+        await asyncio.sleep(self.delay_s)
+
+    async def expect(self, given: Given, first: int, last: int, run_id: str = RUN) -> str | None:
+        """None where exactly the events `first` to `last` (not included) were given, in order."""
+        await self.settle(given, last - first)
+        wanted = [(event(run_id, index), index) for index in range(first, last)]
+        return None if given == wanted else f"expected the events {[i for _, i in wanted]}, got {given!r:.300}"
+
+
+def event(run_id: str, index: int) -> dict[str, Any]:
+    """The event the kit appends to a run at an index."""
+    return {"type": "CUSTOM", "ts": index, "name": run_id, "value": {"index": index}}
+
+
+async def _replay(stage: _Stage) -> str | None:
+    await stage.append(RUN, 0, 3)
+    whole: Given = []
+    rest: Given = []
+    await stage.subscribe(whole)
+    await stage.subscribe(rest, from_index=2)
+    return await stage.expect(whole, 0, 3) or await stage.expect(rest, 2, 3)
+
+
+async def _live(stage: _Stage) -> str | None:
+    given: Given = []
+    later: Given = []
+    await stage.subscribe(given)
+    await stage.subscribe(later, from_index=2)
+    await stage.append(RUN, 0, 2)
+    await stage.append(RUN, 2, 1)
+    return await stage.expect(given, 0, 3) or await stage.expect(later, 2, 3)
+
+
+async def _once(stage: _Stage) -> str | None:
+    """Appends while the replay of a long log may still be under way."""
+    await stage.append(RUN, 0, 1200)
+    given: Given = []
+
+    async def append_more() -> None:
+        for at in range(1200, 1230):
+            await stage.append(RUN, at)
+
+    await asyncio.gather(append_more(), stage.subscribe(given), stage.subscribe([], from_index=1))
+    return await stage.expect(given, 0, 1230)
+
+
+async def _own_run(stage: _Stage) -> str | None:
+    given: Given = []
+    await stage.subscribe(given, run_id="a")
+    for other in ("a:b", "A", "ab", "b"):
+        await stage.append(other, 0)
+    await stage.append("a", 0)
+    return await stage.expect(given, 0, 1, run_id="a")
+
+
+async def _unsubscribed(stage: _Stage) -> str | None:
+    given: Given = []
+    other: Given = []
+    unsubscribe = await stage.subscribe(given)
+    await stage.subscribe(other)
+    await stage.append(RUN, 0)
+    problem = await stage.expect(given, 0, 1)
+    await unsubscribe()
+    await unsubscribe()
+    await stage.append(RUN, 1)
+    return problem or await stage.expect(other, 0, 2) or await stage.expect(given, 0, 1)
+
+
+async def _failing_callback(stage: _Stage) -> str | None:
+    given: Given = []
+    seen: list[int] = []
+
+    def fails(got: dict[str, Any], index: int) -> None:
+        seen.append(index)
+        raise RuntimeError("a callback of the conformance kit fails on purpose")
+
+    await stage.subscribe(given)
+    await stage.store.subscribe_events(run_id=RUN, from_index=0, callback=fails)
+    await stage.append(RUN, 0)
+    await stage.append(RUN, 1)
+    problem = await stage.expect(given, 0, 2)
+    await asyncio.sleep(stage.delay_s)
+    return problem or (None if seen == [0, 1] else f"the failing callback was given {seen}, not [0, 1]")
+
+
+async def _own_copies(stage: _Stage) -> str | None:
+    given: Given = []
+
+    def vandal(got: dict[str, Any], index: int) -> None:
+        got["value"]["index"] = "changed"
+        got["type"] = "changed"
+
+    await stage.store.subscribe_events(run_id=RUN, from_index=0, callback=vandal)
+    await stage.subscribe(given)
+    await stage.append(RUN, 0)
+    problem = await stage.expect(given, 0, 1)
+    log = [row.to_wire()["event"] for row in await stage.store.read_events(run_id=RUN)]
+    return problem or (None if log == [event(RUN, 0)] else f"the log was changed through what a subscriber got: {log}")
+
+
+SCENES: dict[str, Scene] = {
+    "subscribeEvents.replay": _replay,
+    "subscribeEvents.live": _live,
+    "subscribeEvents.once": _once,
+    "subscribeEvents.own-run": _own_run,
+    "subscribeEvents.unsubscribed": _unsubscribed,
+    "subscribeEvents.failing-callback": _failing_callback,
+    "subscribeEvents.own-copies": _own_copies,
+}
+
+
+def check_subscriptions(session: Session) -> None:
+    """Every scene on an empty store, and the arguments of subscribeEvents."""
+    if "subscribe" not in session.capabilities:
+        return
+    wanted = {rule: scene for rule, scene in SCENES.items() if session.wants(rule)}
+    for index, (rule, scene) in enumerate(wanted.items()):
+        problem = session.runner.wait(_played(session, scene))
+        if problem is None:
+            session.evidence[rule]["subscriptions"] += 1
+        else:
+            doc = (scene.__doc__ or "").strip()
+            session.fail((rule,), "subscriptions", f"{problem} {doc}".strip(), (), "every event once, in order", problem, 0)
+        session.tell("subscriptions", index + 1, len(wanted))
+    if session.wants("subscribeEvents.arguments"):
+        session.runner.wait(_bad_arguments(session))
+
+
+async def _played(session: Session, scene: Scene) -> str | None:
+    await session.runner.target.reset()
+    try:
+        async with asyncio.timeout(30):
+            return await scene(_Stage(session.runner.target.store))
+    except Exception as error:  # whatever it is, the store raised it or did not answer
+        return f"{type(error).__name__}: {error}"
+
+
+async def _bad_arguments(session: Session) -> None:
+    rule = "subscribeEvents.arguments"
+    await session.runner.target.reset()
+    names = {"runId": "run_id", "fromIndex": "from_index"}
+    for call in refused_calls(session.specification, "subscribeEvents"):
+        keywords = {names.get(name, name): value for name, value in call.args.items()}
+        problem = None
+        try:
+            await session.runner.target.store.subscribe_events(**keywords, callback=lambda *_: None)
+            problem = "the subscription was accepted"
+        except InvalidArgument as error:
+            if first_segment(error.field) != call.refused:
+                problem = f"InvalidArgument names {error.field!r} instead of {call.refused}"
+        except TypeError as error:
+            if keywords.keys() == set(names.values()):  # else Python refused a missing or an unknown keyword
+                problem = f"TypeError: {error}"
+        except Exception as error:
+            problem = f"{type(error).__name__}: {error}"
+        if problem:
+            message = f"subscribe_events({keywords!r}): {problem}"
+            session.fail((rule,), "subscriptions", message, (), f"InvalidArgument on {call.refused}", problem, 0)
+            return
+        session.evidence[rule]["arguments"] += 1

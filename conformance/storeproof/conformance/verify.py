@@ -1,0 +1,131 @@
+"""Runs every check on one target and makes the report. The one entry for the command, the pytest suite and selftest."""
+
+from __future__ import annotations
+
+import platform
+import time
+from collections.abc import Callable, Iterable
+from importlib.metadata import PackageNotFoundError, version
+
+from storeproof.conformance.checks import CHECKS
+from storeproof.conformance.failures import HarnessError, UsageError
+from storeproof.conformance.report import FailureReport, Level, Report, RuleReport, verdict_of
+from storeproof.conformance.runner import Runner
+from storeproof.conformance.session import Profile, Progress, Session
+from storeproof.conformance.targets import Target
+from storeproof.reference.model import Model
+from storeproof.spec.specification import Rule, Specification
+
+
+def verify(
+    target: Target,
+    specification: Specification,
+    profile: Profile,
+    *,
+    seed: int,
+    rules: Iterable[str] = (),
+    checks: Iterable[str] = tuple(CHECKS),
+    progress: Progress | None = None,
+    on_failure: Callable[[FailureReport], FailureReport] | None = None,
+) -> Report:
+    """The report of one run. `rules` selects (all, where empty); `on_failure` may save a repro file and note its name.
+
+    Raises UsageError for a rule that does not exist. What goes wrong outside the store becomes a report with the
+    verdict unknown, so that several targets can be verified one after the other and nothing found so far is lost.
+    """
+    selected = selection(specification, rules)
+    started = time.monotonic()
+    runner = Runner(target, Model(specification))
+    session = Session(runner, profile, seed, selected, progress, on_failure)
+    error = None
+    environment = {"profile": profile.name, "seed": str(seed), **_versions(specification)}
+    try:
+        runner.wait(target.open())
+        environment |= target.environment()
+        for name in checks:
+            CHECKS[name](session)
+    except HarnessError as problem:
+        error = str(problem)
+    finally:
+        error = _closed(runner) or error
+    return _report(session, environment, time.monotonic() - started, error)
+
+
+def selection(specification: Specification, rules: Iterable[str]) -> frozenset[str] | None:
+    """The ids asked for: of a rule, or of an operation for all of its rules. None means all."""
+    chosen: set[str] = set()
+    for name in rules:
+        found = {rule for rule in specification.rules if rule == name or rule.startswith(f"{name}.")}
+        if not found:
+            raise UsageError(f"no rule {name!r}; `storeproof rules` lists them all")
+        chosen |= found
+    return frozenset(chosen) or None
+
+
+def _closed(runner: Runner) -> str | None:
+    try:
+        runner.close()
+    except HarnessError as problem:
+        return str(problem)
+    return None
+
+
+def _report(session: Session, environment: dict[str, str], duration_s: float, error: str | None) -> Report:
+    failed = {rule for failure in session.failures for rule in failure.rules}
+    reports = [
+        _rule_report(session, rule, failed) for rule in session.specification.rules.values() if session.wants(rule.id)
+    ]
+    if session.selected is not None:
+        environment["selected rules"] = " ".join(sorted(session.selected))
+    verdict = verdict_of(reports)
+    return Report(
+        target=session.runner.target.name,
+        verdict="unknown" if error and verdict != "fails" else verdict,
+        rules=reports,
+        failures=session.failures,
+        environment=environment,
+        duration_s=round(duration_s, 3),
+        error=error,
+    )
+
+
+def _rule_report(session: Session, rule: Rule, failed: set[str]) -> RuleReport:
+    evidence = {check: count for check, count in sorted(session.evidence[rule.id].items()) if count}
+    because = _not_applicable(session, rule)
+    level: Level = "SHOULD" if rule.level == "SHOULD" else "MUST"
+    return RuleReport(
+        id=rule.id,
+        operation=rule.operation,
+        level=level,
+        status="failed"
+        if rule.id in failed
+        else "not-applicable"
+        if because
+        else "passed"
+        if evidence
+        else "untested",
+        evidence=evidence,
+        says=rule.says,
+        because=because,
+    )
+
+
+def _not_applicable(session: Session, rule: Rule) -> str | None:
+    if rule.checked_by == "nothing":
+        return rule.because
+    capabilities = session.capabilities
+    if rule.capability and rule.capability not in capabilities:
+        return f"the store is not {rule.capability}"
+    if rule.operation == "subscribeEvents" and "subscribe" not in capabilities:
+        return "the store does not offer subscribeEvents, which is optional"
+    return None
+
+
+def _versions(specification: Specification) -> dict[str, str]:
+    found = {"specification": specification.revision, "python": platform.python_version()}
+    for name in ("storeproof", "hypothesis", "pydantic"):
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = "not installed as a package"
+    return found
