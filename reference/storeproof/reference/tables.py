@@ -34,8 +34,8 @@ def freeze(state: State) -> Hashable:
 
 _KEPT = 200_000
 _kept: dict[int, tuple[object, Hashable]] = {}
-"""What tables, groups and rows were frozen to, by identity. States share most of theirs, and none ever changes; each is
-kept with its value, so that its identity is not used again. Without this a search would freeze every row at each step."""
+"""What tables, groups and rows were frozen to, by identity: states share most of theirs, and none ever changes. Each
+is kept with its value, so that its identity is not used again. Without this a search would freeze every row anew."""
 
 
 def _frozen_once(value: object, depth: int) -> Hashable:

@@ -277,10 +277,8 @@ class Inference:
         left_over = known - words if known is not None else None
         common = words if known is None else words & known
         same_known: Known = facts.with_type(value.path, Text(common)) if common else None
-        other_known: Known = facts if left_over is None else None
-        if left_over:
-            other_known = facts.with_type(value.path, Text(left_over))
-        return self._chosen(tree, words, same_known, True), self._chosen(tree, words, other_known, False)
+        others = facts if left_over is None else facts.with_type(value.path, Text(left_over)) if left_over else None
+        return self._chosen(tree, words, same_known, True), self._chosen(tree, words, others, False)
 
     def _chosen(self, tree: Expression, words: frozenset[str], known: Known, equal: bool) -> Known:
         """`a.type == 'signal'` also tells which kind of object `a` is."""

@@ -23,6 +23,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError, core_schema
 from typing_extensions import TypedDict
 
+SCHEMA_ID = "https://storeproof.dev/schema/contract.schema.json"
 MAX_INTEGER = 2**53 - 1
 MAX_ID_BYTES = 1024
 MAX_DEPTH = 128
@@ -79,7 +80,7 @@ def copy_json(value: object, depth: int = 0) -> JsonValue:
         except OverflowError:
             exact = False
         if not exact:
-            raise refused(f"no double holds the number {str(value)[:40]}")
+            raise refused(f"no double holds a number of {value.bit_length()} bits like this one")
         return value
     if isinstance(value, float):
         if not math.isfinite(value):
@@ -124,19 +125,29 @@ Id: TypeAlias = Annotated[
 ]
 """1 to 1,024 UTF-8 bytes, opaque."""
 
-Integer: TypeAlias = Annotated[int, BeforeValidator(_whole), Field(strict=True, ge=0, le=MAX_INTEGER)]
+Integer: TypeAlias = Annotated[
+    int,
+    BeforeValidator(_whole),
+    Field(strict=True, ge=0, le=MAX_INTEGER),
+    WithJsonSchema({"type": "integer", "minimum": 0, "maximum": MAX_INTEGER}),
+]
 """0 to 2^53-1."""
 
-Positive: TypeAlias = Annotated[int, BeforeValidator(_whole), Field(strict=True, ge=1, le=MAX_INTEGER)]
+Positive: TypeAlias = Annotated[
+    int,
+    BeforeValidator(_whole),
+    Field(strict=True, ge=1, le=MAX_INTEGER),
+    WithJsonSchema({"type": "integer", "minimum": 1, "maximum": MAX_INTEGER}),
+]
 
 Time: TypeAlias = Integer
 """Milliseconds since the epoch."""
 
-Json: TypeAlias = Annotated[JsonValue, PlainValidator(_json), WithJsonSchema({"$ref": "#/$defs/Json"})]
+Json: TypeAlias = Annotated[JsonValue, PlainValidator(_json), WithJsonSchema({"$ref": f"{SCHEMA_ID}#/$defs/Json"})]
 """Any I-JSON value, null included."""
 
 JsonObject: TypeAlias = Annotated[
-    dict[str, JsonValue], PlainValidator(_json_object), WithJsonSchema({"$ref": "#/$defs/JsonObject"})
+    dict[str, JsonValue], PlainValidator(_json_object), WithJsonSchema({"$ref": f"{SCHEMA_ID}#/$defs/JsonObject"})
 ]
 
 
@@ -168,7 +179,7 @@ Event: TypeAlias = Annotated[
             serialization=core_schema.plain_serializer_function_ser_schema(_as_written),
         )
     ),
-    WithJsonSchema({"$ref": "#/$defs/Event"}),
+    WithJsonSchema({"$ref": f"{SCHEMA_ID}#/$defs/Event"}),
 ]
 """An event of a run's log as the engine wrote it, in wire form: `{"type": "STEP_STARTED", "ts": 5, "stepId": "s"}`."""
 
