@@ -72,7 +72,7 @@ def _search(session: Session, operation: str, goals: list[frozenset[str]], examp
         derandomize=False,
         deadline=None,
         phases=[Phase.generate],
-        suppress_health_check=list(HealthCheck),
+        suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.large_base_example],
     )
     @given(programs())
     def drawn(program: Program) -> None:
@@ -133,13 +133,12 @@ def check_durability(session: Session) -> None:
     """Programs in which the store is closed and reopened, before the end and in the middle."""
     if "durable" not in session.capabilities:
         return
-    programs = [program for _name, program in recorded_programs()]
     weighted = weighted_operations(session.specification, None)
-    for number in range(session.profile.programs // 3):
-        programs.append(draw_program(RandomChoices(session.seed * 1_000 + number), session.model, weighted, 12))
-    _exercise_all(
-        session, "durability", [Trial("durability.reopened", with_reopenings(program), program) for program in programs]
-    )
+    seeds = range(session.seed * 1_000, session.seed * 1_000 + session.profile.programs // 3)
+    programs = [draw_program(RandomChoices(number), session.model, weighted, 12) for number in seeds]
+    programs += [program for _name, program in recorded_programs()]
+    trials = [Trial("durability.reopened", with_reopenings(program), program) for program in programs]
+    _exercise_all(session, "durability", trials)
 
 
 def with_reopenings(program: Program) -> Program:

@@ -7,7 +7,6 @@ that an earlier run marked as the kit's. Adapters and drivers are imported when 
 from __future__ import annotations
 
 import importlib
-import os
 import secrets
 import shutil
 import sqlite3
@@ -60,7 +59,7 @@ class _DatabaseTarget:
         return await self._python.call(operation, args)
 
     @property
-    def store(self) -> Any:  # noqa: ANN401
+    def store(self) -> Any:
         """The adapter."""
         assert self._python is not None, "open() comes first"
         return self._python.store
@@ -85,7 +84,7 @@ class _DatabaseTarget:
             opened, self._opened = self._opened, None
             await opened.aclose()
 
-    async def _open_store(self, stack: AsyncExitStack) -> Any:  # noqa: ANN401
+    async def _open_store(self, stack: AsyncExitStack) -> Any:
         raise NotImplementedError
 
 
@@ -127,7 +126,7 @@ class SqliteTarget(_DatabaseTarget):
         """Versions of SQLite and of the driver."""
         return {"sqlite": sqlite3.sqlite_version, "aiosqlite": _version("aiosqlite")}
 
-    async def _open_store(self, stack: AsyncExitStack) -> Any:  # noqa: ANN401
+    async def _open_store(self, stack: AsyncExitStack) -> Any:
         local = _adapter("storeproof.adapters.d1.local", "storeproof[d1]")
         core = _adapter("storeproof.adapters.d1", "storeproof[d1]")
         self._database = await stack.enter_async_context(local.LocalD1(self._path))
@@ -181,13 +180,13 @@ class PostgresTarget(_DatabaseTarget):
         """Versions of the server and of the driver."""
         return {"postgres": self._server_version, "psycopg": _version("psycopg")}
 
-    async def _open_store(self, stack: AsyncExitStack) -> Any:  # noqa: ANN401
+    async def _open_store(self, stack: AsyncExitStack) -> Any:
         adapter = _adapter("storeproof.adapters.postgres", "storeproof[postgres]")
         store = adapter.PostgresStore(self._url, schema=self._schema, pool_size=4, poll_ms=POLL_MS)
         return await stack.enter_async_context(store)
 
 
-def _adapter(module: str, extra: str) -> Any:  # noqa: ANN401
+def _adapter(module: str, extra: str) -> Any:
     try:
         return importlib.import_module(module)
     except ModuleNotFoundError as error:

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from storeproof.spec.jsonvalues import is_array, is_object
+
 
 @dataclass(frozen=True, slots=True)
 class Difference:
@@ -40,9 +42,9 @@ def same(expected: object, actual: object) -> bool:
     return next(differences(expected, actual), None) is None
 
 
-def differences(expected: Any, actual: Any, path: tuple[str | int, ...] = ()) -> Iterator[Difference]:  # noqa: ANN401
+def differences(expected: Any, actual: Any, path: tuple[str | int, ...] = ()) -> Iterator[Difference]:
     """Every place where `actual` differs from `expected`, outermost first."""
-    if isinstance(expected, dict) and isinstance(actual, dict):
+    if is_object(expected) and is_object(actual):
         for name in expected:
             if name not in actual:
                 yield Difference((*path, name), "missing", expected[name])
@@ -51,7 +53,7 @@ def differences(expected: Any, actual: Any, path: tuple[str | int, ...] = ()) ->
         for name in actual:
             if name not in expected:
                 yield Difference((*path, name), "extra", None, actual[name])
-    elif isinstance(expected, list) and isinstance(actual, list):
+    elif is_array(expected) and is_array(actual):
         for index, (left, right) in enumerate(zip(expected, actual, strict=False)):
             yield from differences(left, right, (*path, index))
         for index in range(len(actual), len(expected)):

@@ -13,8 +13,9 @@ from typing import Any
 
 from storeproof.conformance.choices import Choices
 from storeproof.conformance.programs import Arguments, Call, Program
-from storeproof.reference.model import Model, State
+from storeproof.reference.model import Model, State, Step
 from storeproof.reference.tables import Row, rows
+from storeproof.spec.jsonvalues import is_array, is_object
 from storeproof.spec.specification import Data, Specification
 from storeproof.spec.values import MAX_INTEGER
 
@@ -28,6 +29,17 @@ VALUES: tuple[Any, ...] = (
 OBJECTS: tuple[dict[str, Any], ...] = ({}, {"k": 1}, {"k": None, "": "null"}, {"k": {"k": [True]}})
 TEXTS = ("", "1", "v2", "null", "it's \U0001f600 100%")
 EVENT_TYPES = ("STEP_STARTED", "RUN_STARTED", "CUSTOM", "unknown to the store")
+OPENINGS: tuple[tuple[str, ...], ...] = (
+    (),
+    ("createRun", "createRun", "createRun"),
+    ("createRun", "markRunPaused", "claimRun"),
+    ("createRun", "claimRun", "createRun", "claimRun"),
+    ("upsertSchedule", "claimDueScheduleBuckets", "upsertSchedule"),
+)
+"""What a program may begin with: several leased runs, a run leased while it waits, a schedule changed while its bucket
+stands. Chance alone rarely gets there."""
+LIKELY = frozenset({"nextFireAt", "waitingFor", "deadline"})
+"""Optional fields without which an operation has little to do."""
 TRIES = 3
 """How often a step is drawn again while it misses the wanted rules."""
 
@@ -60,28 +72,37 @@ def draw_pools(choices: Choices) -> Pools:
 def draw_program(
     choices: Choices, model: Model, operations: Sequence[str], length: int, wanted: Set[str] = frozenset()
 ) -> Program:
-    """A program of `length` steps over `operations` (name one several times to draw it more often).
+    """A program of an opening and `length` steps over `operations` (name one several times to draw it more often).
 
     `wanted` rules attract: a step that misses all of them is drawn again, up to TRIES times.
     """
     pools = draw_pools(choices)
     state = model.initial()
     steps: list[Call] = []
-    while len(steps) < length:
-        if steps and choices.chance(8):
+    opening = choices.among(OPENINGS)
+    while len(steps) < length + len(opening):
+        if len(steps) < len(opening):
+            call = Call(
+                opening[len(steps)], ArgumentSource(model, choices, pools, state).arguments(opening[len(steps)])
+            )
+            answer = model.step(state, call.operation, call.args)
+        elif steps and choices.chance(8):
             call = steps[-1]  # called again, as after a lost answer (ruling 16)
             answer = model.step(state, call.operation, call.args)
         else:
-            source = ArgumentSource(model, choices, pools, state)
-            for _ in range(TRIES):
-                operation = choices.among(operations)
-                call = Call(operation, source.arguments(operation))
-                answer = model.step(state, operation, call.args)
-                if not wanted or not wanted.isdisjoint(answer.rules):
-                    break
+            call, answer = _draw_step(ArgumentSource(model, choices, pools, state), operations, wanted)
         steps.append(call)
         state = answer.state
     return tuple(steps)
+
+
+def _draw_step(source: ArgumentSource, operations: Sequence[str], wanted: Set[str]) -> tuple[Call, Step]:
+    call, answer = source.step(operations)
+    for _ in range(TRIES - 1):
+        if not wanted or not wanted.isdisjoint(answer.rules):
+            break
+        call, answer = source.step(operations)
+    return call, answer
 
 
 def weighted_operations(specification: Specification, focus: str | None) -> list[str]:
@@ -101,14 +122,14 @@ def relations_of(specification: Specification, operation: str) -> frozenset[str]
     """The relations an operation reads or writes."""
     found: set[str] = set()
 
-    def walk(value: Any) -> None:  # noqa: ANN401
-        if isinstance(value, dict):
+    def walk(value: Any) -> None:
+        if is_object(value):
             for key in ("in", "all", "put", "update", "delete"):
                 if value.get(key) in specification.relations:
                     found.add(value[key])
             for item in value.values():
                 walk(item)
-        elif isinstance(value, list):
+        elif is_array(value):
             for item in value:
                 walk(item)
 
@@ -126,15 +147,17 @@ class ArgumentSource:
         self._state = state
         self._times = _boundary_times(model, state)
         self._run_id = pools.runs[0]
+        self._schedule_id = pools.schedules[0]
         pick = choices.among
         self._by_name: dict[str, Callable[[], Any]] = {
             "runId": self._draw_run_id,
             "workflowId": lambda: pick(pools.workflows),
-            "scheduleId": lambda: pick(pools.schedules),
+            "scheduleId": self._draw_schedule_id,
+            "nextFireAt": self._next_fire_at,
             "bucketId": self._bucket_id,
             "signalId": lambda: pick(pools.deliveries),
             "approvalId": lambda: pick(pools.deliveries),
-            "leaseOwner": lambda: pick(pools.owners),
+            "leaseOwner": self._lease_owner,
             "owner": lambda: pick(pools.owners),
             "stepId": lambda: pick(pools.steps),
             "signalName": lambda: pick(pools.names),
@@ -158,6 +181,12 @@ class ArgumentSource:
             "Event": self._event,
         }
 
+    def step(self, operations: Sequence[str]) -> tuple[Call, Step]:
+        """A call of one of the operations, and what the model answers in this state."""
+        operation = self._choices.among(operations)
+        call = Call(operation, self.arguments(operation))
+        return call, self._model.step(self._state, operation, call.args)
+
     def arguments(self, operation: str) -> Arguments:
         """Arguments that are valid against the operation's schema."""
         definition = self._model.specification.operations[operation].arguments
@@ -175,7 +204,7 @@ class ArgumentSource:
         definition: Data = self._model.specification.contract["$defs"][name]
         return definition
 
-    def _value(self, schema: Data) -> Any:  # noqa: ANN401
+    def _value(self, schema: Data) -> Any:
         if "$ref" in schema:
             name = schema["$ref"].rsplit("/", 1)[1]
             return self._by_type[name]() if name in self._by_type else self._value(self._definition(name))
@@ -197,7 +226,7 @@ class ArgumentSource:
         drawn: Arguments = {}
         required = schema.get("required", ())
         for name, field in schema["properties"].items():
-            if name in required or self._choices.chance(45):
+            if name in required or self._choices.chance(80 if name in LIKELY else 45):
                 drawn[name] = self._by_name[name]() if name in self._by_name else self._value(field)
         return drawn
 
@@ -207,6 +236,24 @@ class ArgumentSource:
     def _draw_run_id(self) -> str:
         self._run_id = self._choices.among(self._pools.runs)
         return self._run_id
+
+    def _draw_schedule_id(self) -> str:
+        self._schedule_id = self._choices.among(self._pools.schedules)
+        return self._schedule_id
+
+    def _lease_owner(self) -> str:
+        """Often who holds the run's lease: renewing and releasing one's own is what most calls do."""
+        held = [row["lease"]["owner"] for row in self._own("runs", "runId", self._run_id) if "lease" in row]
+        return self._choices.among(held if held and self._choices.chance(40) else self._pools.owners)
+
+    def _next_fire_at(self) -> int:
+        """Often the time the schedule has: a schedule changed while its bucket stands is what ruling 8 is about."""
+        own = self._own("schedules", "scheduleId", self._schedule_id)
+        standing = [row["nextFireAt"] for row in own if "nextFireAt" in row]
+        return standing[0] if standing and self._choices.chance(40) else self._time()
+
+    def _own(self, relation: str, field: str, value: str) -> list[Row]:
+        return [row for row in _rows(self._model, self._state, relation) if row[field] == value]
 
     def _next_index(self) -> int:
         length = sum(1 for row in _rows(self._model, self._state, "events") if row["runId"] == self._run_id)

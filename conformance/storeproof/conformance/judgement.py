@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -12,6 +12,7 @@ from storeproof.conformance.programs import Call
 from storeproof.reference.model import Model, Outcome, Raised, Returned, State, Step
 from storeproof.reference.tables import rows
 from storeproof.spec.compiler import compiled, compiled_functions
+from storeproof.spec.jsonvalues import is_array, is_object
 from storeproof.spec.specification import Data, Specification
 
 JSON_FIELDS = frozenset({"input", "output", "event", "meta", "payload"})
@@ -85,7 +86,12 @@ def _other_data(rule: str, expected: Raised, actual: Raised) -> Judgement | None
 
 
 def _different(
-    model: Model, before: State, call: Call, expected: Step, actual: Any, found: list[Difference]  # noqa: ANN401
+    model: Model,
+    before: State,
+    call: Call,
+    expected: Step,
+    actual: Any,
+    found: list[Difference],
 ) -> Judgement:
     specification = model.specification
     message = "; ".join(difference.describe() for difference in found[:4])
@@ -95,7 +101,7 @@ def _different(
     rule = decisive_rule(specification, call.operation, expected)
     answered = expected.outcome.value if isinstance(expected.outcome, Returned) else None
     operation = specification.operations[call.operation].data
-    if "each" in operation and isinstance(actual, list) and isinstance(answered, list):
+    if "each" in operation and is_array(actual) and is_array(answered):
         return _rows_differ(model, before, operation, expected, actual, found, message)
     return Judgement((rule, *_shape_rules(found)), message)
 
@@ -159,10 +165,10 @@ def _rows_differ(
     return Judgement(tuple(dict.fromkeys([*rows_at_fault, *_shape_rules(found)])), message)
 
 
-def _identity(item: Any, key: tuple[str, ...]) -> tuple[Any, ...]:  # noqa: ANN401
+def _identity(item: Any, key: tuple[str, ...]) -> tuple[Any, ...]:
     """The key of the row an element of the answer is about; a claim of a run holds it one level down."""
-    holder: dict[str, Any] = item.get("run", item) if isinstance(item, dict) else {}
-    values = (holder.get(name) for name in key) if isinstance(holder, dict) else ()  # pyright: ignore[reportUnnecessaryIsInstance]
+    holder: Any = item.get("run", item) if is_object(item) else None
+    values: Iterator[Any] = (holder.get(name) for name in key) if is_object(holder) else iter(())
     return tuple(value if isinstance(value, str | int) else repr(value) for value in values)
 
 

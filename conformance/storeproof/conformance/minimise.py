@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, TypeAlias
 
 from storeproof.conformance.programs import REOPEN, Arguments, Call, Program
+from storeproof.spec.jsonvalues import is_array, is_object
 from storeproof.spec.schemas import problems
 from storeproof.spec.specification import Specification
 
@@ -78,11 +79,11 @@ def _simpler(args: Arguments) -> Iterator[Arguments]:
             yield {**args, name: simpler}
 
 
-def _simpler_value(value: Any) -> Iterator[Any]:  # noqa: ANN401
-    if isinstance(value, dict):
-        yield from _simpler(value)  # pyright: ignore[reportUnknownArgumentType]
-    elif isinstance(value, list):
-        items: list[Any] = value
+def _simpler_value(value: Any) -> Iterator[Any]:
+    if is_object(value):
+        yield from _simpler(value)
+    elif is_array(value):
+        items = value
         for index in range(len(items)):
             yield items[:index] + items[index + 1 :]
         for index, item in enumerate(items):

@@ -91,7 +91,7 @@ class ModelTarget:
         return outcome
 
     @property
-    def store(self) -> Any:  # noqa: ANN401
+    def store(self) -> Any:
         """There is no Python store; without the capability `subscribe` nobody asks for it."""
         return self._model
 

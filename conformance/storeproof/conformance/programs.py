@@ -1,7 +1,7 @@
 """A program: the plain JSON value that every check runs, saves, shrinks and replays.
 
-A program is a sequence of steps; a step calls an operation with arguments in wire form, or closes and reopens the store.
-Knows nothing of how a program is made or run.
+A program is a sequence of steps; a step calls an operation with arguments in wire form, or closes and reopens the
+store. Knows nothing of how a program is made or run.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Call:
     refused: str | None = None
     """The argument that breaks the operation's schema, where one does; the model judges valid arguments only."""
 
-    def to_json(self) -> dict[str, JsonValue]:
+    def to_json(self) -> dict[str, Any]:
         """`{"op": …, "args": …, "refused"?: …}`, the form of repro files."""
         return {"op": self.operation, "args": self.args} | ({"refused": self.refused} if self.refused else {})
 

@@ -33,7 +33,7 @@ class PythonStore:
         self._methods: dict[str, tuple[Any, inspect.Signature]] = {}
 
     async def call(self, operation: str, args: Arguments) -> Outcome:
-        """The outcome of one call. `Raised` names `LogConflict`, `InvalidArgument`, or else what the store did wrong."""
+        """The outcome of one call. `Raised` names LogConflict, InvalidArgument, or else what the store did wrong."""
         method, signature = self._method(operation)
         if method is None:
             return Raised("NoSuchMethod", {"message": f"the store has no coroutine method {method_name(operation)}"})
@@ -93,7 +93,7 @@ _ADAPTERS: dict[type[Shape], dict[str, TypeAdapter[Any]]] = {}
 
 
 def _typed(shape: type[Shape], args: Arguments) -> Arguments:
-    """Nested values as the models that the protocol names. What is not valid goes as it is: the store has to refuse it."""
+    """Nested values as the models that the protocol names. What is not valid stays as it is, to be refused."""
     if shape not in _ADAPTERS:
         hints = get_type_hints(shape, include_extras=True)
         _ADAPTERS[shape] = {
@@ -141,5 +141,6 @@ def _dumped(model: Shape) -> Outcome:
 
 def _wrong_type(answer: object) -> Raised:
     return Raised(
-        "WrongType", {"message": f"answered {answer!r:.200}, a {type(answer).__name__}, which storeproof.spec.types lacks"}
+        "WrongType",
+        {"message": f"answered {answer!r:.200}, a {type(answer).__name__}, which storeproof.spec.types lacks"},
     )

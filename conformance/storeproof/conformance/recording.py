@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import TypeAlias
 
 from storeproof.conformance.choices import RandomChoices
@@ -17,7 +18,7 @@ from storeproof.conformance.generation import draw_program, weighted_operations
 from storeproof.conformance.minimise import minimised
 from storeproof.conformance.mutated import mutated_model, outcomes, told_apart
 from storeproof.conformance.programs import Program
-from storeproof.conformance.scenarios import movable
+from storeproof.conformance.scenarios import crossing_programs, movable
 from storeproof.reference.model import Model
 from storeproof.reference.mutants import Mutant
 
@@ -105,17 +106,25 @@ def _operations(model: Model, mutant: Mutant) -> set[str]:
 
 
 def _reached(model: Model, operation: str, rule: str | None, reaches: Reaches, goal: str | None = None) -> Program:
-    weighted = weighted_operations(model.specification, operation)
     wanted = frozenset({rule} if rule else ())
-    for seed in range(SEEDS):
-        program = draw_program(RandomChoices(seed), model, weighted, LENGTHS[seed % len(LENGTHS)], wanted)
+    crossing = crossing_programs(model.specification, operation)
+    # The crossing ones begin with a setup of their own, so a drawn program that does as well is preferred.
+    for program in chain(
+        _drawn(model, operation, wanted, 0, 60), crossing, _drawn(model, operation, wanted, 60, SEEDS)
+    ):
         state = model.initial()
         for call in program:
             state = model.step(state, call.operation, call.args).state
-        program = (*program, *closing_steps(model, state, program))
-        if reaches(program):
-            return minimised(program, model.specification, reaches, SHRINK_TRIES)
+        whole = (*program, *closing_steps(model, state, program))
+        if reaches(whole):
+            return minimised(whole, model.specification, reaches, SHRINK_TRIES)
     raise GoalError(f"{SEEDS} programs around {operation} do not reach {goal or rule}")
+
+
+def _drawn(model: Model, operation: str, wanted: frozenset[str], first: int, end: int) -> Iterator[Program]:
+    weighted = weighted_operations(model.specification, operation)
+    for seed in range(first, end):
+        yield draw_program(RandomChoices(seed), model, weighted, LENGTHS[seed % len(LENGTHS)], wanted)
 
 
 def _merged(model: Model, pieces: list[_Piece]) -> list[_Piece]:

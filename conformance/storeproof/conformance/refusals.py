@@ -81,7 +81,7 @@ def plain_arguments(specification: Specification, operation: str) -> Arguments:
     return plain
 
 
-def unkeepable(value: Any) -> bool:  # noqa: ANN401
+def unkeepable(value: Any) -> bool:
     """Whether a value holds what no store can keep: U+0000, a lone surrogate, a number no double holds."""
     if isinstance(value, dict):
         return any(unkeepable(key) or unkeepable(item) for key, item in value.items())  # pyright: ignore[reportUnknownVariableType]
@@ -94,7 +94,7 @@ def unkeepable(value: Any) -> bool:  # noqa: ANN401
     return isinstance(value, int) and abs(value) > MAX_INTEGER + 1
 
 
-def _is_json(value: Any) -> bool:  # noqa: ANN401
+def _is_json(value: Any) -> bool:
     """Without NaN and infinities, of which the schema cannot speak."""
     if isinstance(value, dict):
         return all(_is_json(item) for item in value.values())  # pyright: ignore[reportUnknownVariableType]
@@ -116,7 +116,7 @@ def _resolved(definitions: Data, schema: Data) -> tuple[str | None, Data]:
     return None, schema
 
 
-def _plain(definitions: Data, schema: Data) -> Any:  # noqa: ANN401
+def _plain(definitions: Data, schema: Data) -> Any:
     name, schema = _resolved(definitions, schema)
     if name in _PLAIN:
         return _PLAIN[name]
@@ -142,7 +142,7 @@ def _wrong_objects(definitions: Data, schema: Data, good: Arguments) -> Iterator
             yield {**good, name: wrong}, name
 
 
-def _wrong_values(definitions: Data, schema: Data, good: Any) -> Iterator[Any]:  # noqa: ANN401
+def _wrong_values(definitions: Data, schema: Data, good: Any) -> Iterator[Any]:
     name, schema = _resolved(definitions, schema)
     if name == "Event":
         yield from _WRONG["object"]

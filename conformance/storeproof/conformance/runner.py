@@ -103,4 +103,3 @@ class Runner:
                 run.exercised["retry.converges"] += 1
             state, before = expected.state, call
         return state
-

@@ -188,4 +188,3 @@ class Session:
             mismatch.index + 1,
             None if wrong_after is None else wrong_after + 1,
         )
-

@@ -1,7 +1,7 @@
 """The check of subscribeEvents: scripted scenes on a Python store (rulings 11 and 24).
 
-A subscription is no answer to a call, so it is not a program of the model. Each scene subscribes, appends, waits for the
-delay the store states, and compares what every subscriber was given with what was appended.
+A subscription is no answer to a call, so it is not a program of the model. Each scene subscribes, appends, waits for
+the delay the store states, and compares what every subscriber was given with what was appended.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ Scene: TypeAlias = Callable[["_Stage"], Awaitable[str | None]]
 class _Stage:
     """One store with one run's log, and what its subscribers were given."""
 
-    def __init__(self, store: Any) -> None:  # noqa: ANN401
+    def __init__(self, store: Any) -> None:
         self.store = store
         self.delay_s: float = getattr(store, "subscribe_delay_ms", 0) / 1000
         self._subscriptions: list[Callable[[], Awaitable[None]]] = []
@@ -185,7 +185,9 @@ def check_subscriptions(session: Session) -> None:
             session.evidence[rule]["subscriptions"] += 1
         else:
             doc = (scene.__doc__ or "").strip()
-            session.fail((rule,), "subscriptions", f"{problem} {doc}".strip(), (), "every event once, in order", problem, 0)
+            session.fail(
+                (rule,), "subscriptions", f"{problem} {doc}".strip(), (), "every event once, in order", problem, 0
+            )
         session.tell("subscriptions", index + 1, len(wanted))
     if session.wants("subscribeEvents.arguments"):
         session.runner.wait(_bad_arguments(session))
@@ -208,6 +210,10 @@ async def _played(session: Session, scene: Scene) -> str | None:
         loop.set_exception_handler(None)
 
 
+def _ignore(_event: dict[str, Any], _index: int) -> None:
+    """A callback for subscriptions that must not come about."""
+
+
 async def _bad_arguments(session: Session) -> None:
     rule = "subscribeEvents.arguments"
     await session.runner.target.reset()
@@ -216,7 +222,7 @@ async def _bad_arguments(session: Session) -> None:
         keywords = {names.get(name, name): value for name, value in call.args.items()}
         problem = None
         try:
-            await session.runner.target.store.subscribe_events(**keywords, callback=lambda *_: None)
+            await session.runner.target.store.subscribe_events(**keywords, callback=_ignore)
             problem = "the subscription was accepted"
         except InvalidArgument as error:
             if first_segment(error.field) != call.refused:

@@ -1,8 +1,8 @@
 """What can be put under test, and how each kind gets an empty store for the next program.
 
-Targets: `memory:`, `sqlite:` (a temporary file), `sqlite::memory:`, `sqlite:FILE`, `postgresql:` (the embedded server, or
-the one STOREPROOF_PG_URL names), `postgresql://…`, and `module:factory` for anybody's store. Adapters are imported by
-name only, when their target is asked for. The kit touches only what it created.
+Targets: `memory:`, `sqlite:` (a temporary file), `sqlite::memory:`, `sqlite:FILE`, `postgresql:` (the embedded server,
+or the one STOREPROOF_PG_URL names), `postgresql://…`, and `module:factory` for anybody's store. Adapters are imported
+by name only, when their target is asked for. The kit touches only what it created.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class Target(Protocol):
         ...
 
     @property
-    def store(self) -> Any:  # noqa: ANN401
+    def store(self) -> Any:
         """The Python store itself, for the check of subscriptions."""
         ...
 
@@ -66,10 +66,10 @@ class Target(Protocol):
 class Reopenable:
     """What a factory yields for a durable store: `open` opens it on the data of this test, again and again.
 
-        @asynccontextmanager
-        async def factory():
-            with TemporaryDirectory() as folder:
-                yield Reopenable(lambda: MyStore(folder))      # MyStore is an async context manager
+    @asynccontextmanager
+    async def factory():
+        with TemporaryDirectory() as folder:
+            yield Reopenable(lambda: MyStore(folder))      # MyStore is an async context manager
     """
 
     open: Callable[[], AbstractAsyncContextManager[Any]]
@@ -127,14 +127,15 @@ class StoreTarget:
         return await self._python.call(operation, args)
 
     @property
-    def store(self) -> Any:  # noqa: ANN401
+    def store(self) -> Any:
         """The store itself."""
         assert self._python is not None, "reset() comes first"
         return self._python.store
 
     def environment(self) -> dict[str, str]:
         """Where the store comes from."""
-        kind = type(self.store)
+        store: object = self.store
+        kind = type(store)
         return {"store": f"{kind.__module__}.{kind.__qualname__}"}
 
     async def _enter(self) -> None:
@@ -194,7 +195,7 @@ def _factory(module_name: str, attribute: str) -> Callable[[], Any]:
     return lambda: _as_context(factory(), f"{module_name}:{attribute}")
 
 
-def _as_context(made: Any, name: str) -> AbstractAsyncContextManager[Any]:  # noqa: ANN401
+def _as_context(made: Any, name: str) -> AbstractAsyncContextManager[Any]:
     """A factory returns an async context manager; a store that is none, or the awaitable of one, will do as well."""
     if isinstance(made, AbstractAsyncContextManager):
         return made  # pyright: ignore[reportUnknownVariableType]
@@ -206,10 +207,10 @@ def _as_context(made: Any, name: str) -> AbstractAsyncContextManager[Any]:  # no
 class _Always:
     """A context whose store needs no opening and no closing."""
 
-    def __init__(self, made: Any) -> None:  # noqa: ANN401
+    def __init__(self, made: Any) -> None:
         self._made = made
 
-    async def __aenter__(self) -> Any:  # noqa: ANN401
+    async def __aenter__(self) -> Any:
         return await self._made if inspect.isawaitable(self._made) else self._made
 
     async def __aexit__(self, *_: object) -> None:

@@ -97,13 +97,7 @@ def _rule_report(session: Session, rule: Rule, failed: set[str]) -> RuleReport:
         id=rule.id,
         operation=rule.operation,
         level=level,
-        status="failed"
-        if rule.id in failed
-        else "not-applicable"
-        if because
-        else "passed"
-        if evidence
-        else "untested",
+        status="failed" if rule.id in failed else "not-applicable" if because else "passed" if evidence else "untested",
         evidence=evidence,
         says=rule.says,
         because=because,

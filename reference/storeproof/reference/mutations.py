@@ -44,7 +44,7 @@ _LISTS = ("key", "by")
 _TEXTS = ("id", "says", "why", "level", "from", "elsewhere", "hints")
 
 
-def replaced(data: Any, path: Path, value: object) -> Any:  # noqa: ANN401 - any JSON value
+def replaced(data: Any, path: Path, value: object) -> Any:
     """`data` with `value` at `path`; copies the way there and shares the rest."""
     if not path:
         return value

@@ -41,7 +41,7 @@ class _Pool:
         self.now = now
         self._source = source
 
-    def of(self, values: tuple[Any, ...]) -> Any:  # noqa: ANN401 - any JSON value
+    def of(self, values: tuple[Any, ...]) -> Any:
         return self._source.choice(values)
 
     def near(self) -> int:

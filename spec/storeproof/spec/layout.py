@@ -36,18 +36,18 @@ def _check(file: str, content: object, definition: str) -> None:
         raise LayoutError(f"{file}{place}: {_message(error)}")
 
 
-def _depth(error: Any) -> int:  # noqa: ANN401 - jsonschema is imported only when it is needed
+def _depth(error: Any) -> int:
     return len(error.absolute_path)
 
 
-def _message(error: Any) -> str:  # noqa: ANN401
+def _message(error: Any) -> str:
     """Of alternatives that all failed, what each of them wants."""
     inner = dict.fromkeys(context.message for context in error.context or ())
     return f"none of the forms fits: {'; '.join(inner)}" if inner else str(error.message)
 
 
 @cache
-def _validator(definition: str) -> Any:  # noqa: ANN401
+def _validator(definition: str) -> Any:
     from jsonschema import Draft202012Validator
 
     text = files("storeproof.spec").joinpath("schema", "model.schema.json").read_text(encoding="utf-8")

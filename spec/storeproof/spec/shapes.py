@@ -204,7 +204,7 @@ class Schemas:
             self._made[name] = self.type_of(self._definitions[name], name)
         return self._made[name]
 
-    def type_of(self, schema: Any, name: str = "object") -> Type:  # noqa: ANN401 - a schema is an object or a boolean
+    def type_of(self, schema: Any, name: str = "object") -> Type:
         if not is_object(schema):
             return JSON
         rules: Mapping[str, Any] = schema

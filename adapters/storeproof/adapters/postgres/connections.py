@@ -73,7 +73,6 @@ class PoolConnections:
             min_size=1,
             max_size=self._size,
             timeout=POOL_WAIT_SECONDS,
-            check=_still_open,
             open=False,
         )
         await self._pool.open()
@@ -105,6 +104,12 @@ class PoolConnections:
             raise Unreachable from RuntimeError("the store is not open: use it inside `async with PostgresStore(...)`")
         try:
             connection = await self._pool.getconn()
+            # Not the pool's own `check`: it doubles its pause with each dead connection, which after a restart of the
+            # server keeps the first callers waiting for seconds. The pool replaces what comes back closed.
+            while not _still_open(connection):
+                await connection.close()
+                await self._give_back(connection)
+                connection = await self._pool.getconn()
         except (PoolTimeout, PoolClosed, TooManyRequests, psycopg.Error, OSError) as error:
             raise Unreachable from error
         try:
@@ -120,15 +125,17 @@ class PoolConnections:
             await self._pool.putconn(connection)
 
 
-async def _still_open(connection: _Connection) -> None:
-    """Raises if the server has hung up since; reads what already came and sends nothing, so it costs no round trip.
+def _still_open(connection: _Connection) -> bool:
+    """Whether the server has not hung up since; reads what already came and sends nothing, so it costs no round trip.
 
     Twice, because a last message of the server hides the end behind it from the first read.
     """
-    connection.pgconn.consume_input()
-    connection.pgconn.consume_input()
-    if connection.closed:
-        raise psycopg.OperationalError("the server closed this idle connection")
+    try:
+        connection.pgconn.consume_input()
+        connection.pgconn.consume_input()
+    except psycopg.OperationalError:
+        return False
+    return not connection.closed
 
 
 async def _run(connection: _Connection, statement: str, parameters: Mapping[str, object]) -> list[Row]:

@@ -1,0 +1,37 @@
+# Everything a fresh machine with Python 3.11 or newer needs: `make verify`, `make test`, `make lint`, `make selftest`.
+# Each makes the virtual environment first; nothing is installed by hand.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+
+.PHONY: verify test lint selftest docs clean
+
+verify: $(INSTALLED)
+	$(BIN)/storeproof verify
+
+test: $(INSTALLED)
+	$(BIN)/python -m pytest -q -n 2
+
+lint: $(INSTALLED)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/pyright
+	$(BIN)/python -m storeproof.spec.formatter --check
+
+selftest: $(INSTALLED)
+	$(BIN)/storeproof selftest
+
+docs: $(INSTALLED)
+	$(BIN)/mkdocs build --strict --quiet
+
+# Debian keeps venv in a package of its own; where it is missing and we may, we fetch it.
+$(INSTALLED): pyproject.toml
+	$(PYTHON) -m venv --clear $(VENV) || { apt-get update -qq && apt-get install -y -qq python3-venv && $(PYTHON) -m venv --clear $(VENV); }
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'pip>=25.1'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[all]' --group dev
+	touch $@
+
+clean:
+	rm -rf $(VENV) site .storeproof
