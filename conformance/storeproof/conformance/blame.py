@@ -34,6 +34,8 @@ class Blame:
 def blame(runner: Runner, program: Program, mismatch: Mismatch) -> Blame:
     """The blame for the mismatch that ends a minimal failing program."""
     direct = mismatch.judgement.rules
+    if _only_order(runner.model, direct):
+        return Blame(direct, None)  # the rows are right, so the state is
     last = min(mismatch.index, len(program) - 1)
     end = last + 1 if mismatch.closing else last
     readings: tuple[Closing, ...] = (plain_reading, closing_steps)
@@ -43,6 +45,10 @@ def blame(runner: Runner, program: Program, mismatch: Mismatch) -> Blame:
             if wrong:
                 return _judged(runner, program[:length], direct, wrong, length - 1)
     return Blame(direct, None)
+
+
+def _only_order(model: Model, rules: tuple[str, ...]) -> bool:
+    return all(model.specification.rules[rule].kind in ("order", "ties") for rule in rules)
 
 
 def _judged(runner: Runner, prefix: Program, direct: tuple[str, ...], wrong: dict[str, str], index: int) -> Blame:
@@ -61,16 +67,16 @@ def _judged(runner: Runner, prefix: Program, direct: tuple[str, ...], wrong: dic
 
 def _wrong_reads(runner: Runner, prefix: Program, reading: Closing) -> dict[str, str]:
     """The reading operations that disagree with the model after a prefix, each tried on a store of its own."""
-    wrong: dict[str, str] = {}
+    found: dict[str, tuple[str, ...]] = {}
     while True:
 
         def others(model: Model, state: State, program: Program) -> Program:
-            return tuple(call for call in reading(model, state, program) if call.operation not in wrong)
+            return tuple(call for call in reading(model, state, program) if call.operation not in found)
 
         mismatch = runner.run(prefix, others).mismatch
         if mismatch is None or not mismatch.closing:
-            return wrong
-        wrong[mismatch.call.operation] = mismatch.judgement.rules[0]
+            return {read: rules[0] for read, rules in found.items() if not _only_order(runner.model, rules)}
+        found[mismatch.call.operation] = mismatch.judgement.rules
 
 
 def _rule_of_last_step(model: Model, prefix: Program) -> str | None:

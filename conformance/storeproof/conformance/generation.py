@@ -255,6 +255,10 @@ class ArgumentSource:
     def _own(self, relation: str, field: str, value: str) -> list[Row]:
         return [row for row in _rows(self._model, self._state, relation) if row[field] == value]
 
+    def _holders(self) -> list[str]:
+        """Who holds a lease on a run: most operations of a lease do nothing for anybody else."""
+        return [row["lease"]["owner"] for row in _rows(self._model, self._state, "runs") if "lease" in row]
+
     def _next_index(self) -> int:
         length = sum(1 for row in _rows(self._model, self._state, "events") if row["runId"] == self._run_id)
         return self._choices.among((length, length, length, length + 1, max(0, length - 1), 0, 2**40))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import warnings
+from copy import deepcopy
 from typing import Any, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
@@ -30,22 +31,26 @@ class PythonStore:
         self.store = store
         self._limit_s = limit_s
         self._operations = specification.operations
-        self._methods: dict[str, tuple[Any, inspect.Signature]] = {}
 
     async def call(self, operation: str, args: Arguments) -> Outcome:
         """The outcome of one call. `Raised` names LogConflict, InvalidArgument, or else what the store did wrong."""
-        method, signature = self._method(operation)
-        if method is None:
-            return Raised("NoSuchMethod", {"message": f"the store has no coroutine method {method_name(operation)}"})
-        keywords = {_parameter(name): value for name, value in _typed(self._shape(operation), args).items()}
-        try:
-            signature.bind(**keywords)
-        except TypeError as error:
-            # Python itself refuses a missing or unknown keyword, before the store could.
-            return Raised("InvalidArgument", {"field": None, "message": str(error)})
+        method = getattr(self.store, method_name(operation), None)
+        if not callable(method):
+            return Raised("NoSuchMethod", {"message": f"the store has no method {method_name(operation)}"})
+        shape: type[Shape] = getattr(shapes, self._operations[operation].arguments)
+        # A copy: a store that changes or keeps what it was given must not change the program or the model's state.
+        keywords = {_parameter(name): value for name, value in _typed(shape, deepcopy(args)).items()}
         try:
             async with asyncio.timeout(self._limit_s):
-                answer = await method(**keywords)
+                answering = method(**keywords)
+                if not inspect.isawaitable(answering):
+                    return Raised("WrongType", {"message": f"{method_name(operation)} is no coroutine method"})
+                answer = await answering
+        except TypeError as error:
+            if _fits(shape, args):
+                return _unexpected(error)
+            # Python itself refuses a missing or unknown keyword, before the store could.
+            return Raised("InvalidArgument", {"field": None, "message": str(error)})
         except TimeoutError as error:
             if isinstance(error.__cause__, asyncio.CancelledError):
                 return Raised("NoAnswer", {"message": f"no answer within {self._limit_s:g} s"})
@@ -61,16 +66,11 @@ class PythonStore:
             return _unexpected(error)
         return _wire(answer)
 
-    def _method(self, operation: str) -> tuple[Any, inspect.Signature]:
-        if operation not in self._methods:
-            method = getattr(self.store, method_name(operation), None)
-            usable = method is not None and inspect.iscoroutinefunction(method)
-            self._methods[operation] = (method if usable else None, inspect.signature(method or id))
-        return self._methods[operation]
 
-    def _shape(self, operation: str) -> type[Shape]:
-        shape: type[Shape] = getattr(shapes, self._operations[operation].arguments)
-        return shape
+def _fits(shape: type[Shape], args: Arguments) -> bool:
+    """Whether the names of the arguments are those of the method."""
+    names = {field.alias or name: field.is_required() for name, field in shape.model_fields.items()}
+    return {name for name, required in names.items() if required} <= args.keys() <= names.keys()
 
 
 def _unexpected(error: BaseException) -> Raised:

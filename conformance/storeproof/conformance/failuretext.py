@@ -1,0 +1,109 @@
+"""One failure as plain text: for the terminal, JUnit and pytest alike. At most thirty-nine lines.
+
+Knows no console and no colour; the whole of what is shortened here is in the repro file.
+"""
+
+from __future__ import annotations
+
+from textwrap import wrap
+
+from storeproof.conformance.portable import printable
+from storeproof.conformance.report import FailureReport
+from storeproof.spec.specification import Specification
+
+MOST_RULES = 3
+MOST_PROGRAM_LINES = 14
+"""Lines as they are printed: a call may take two."""
+VALUE_LINES = 3
+
+
+def failure_text(failure: FailureReport, specification: Specification, target: str, width: int = 100) -> str:
+    """What broke, the program, expected beside actual, and the commands to go on with."""
+    lines = [*_rules(failure, specification, width), "", *_wrapped(failure.message, width, 4), ""]
+    if failure.program:
+        steps = f"{len(failure.program)} step{'' if len(failure.program) == 1 else 's'}"
+        lines += [f"The program ({steps}; check: {failure.check}):", *_program(failure.python, width), ""]
+    else:
+        lines += [f"A scene of the check {failure.check}; it has no program.", ""]
+    expected, actual = around_the_difference(printable(failure.expected), printable(failure.actual), width * 2)
+    lines += _labelled("expected", expected, width) + _labelled("actual", actual, width)
+    lines += [_where(failure), "", "What to do:", f"    storeproof rules {failure.rules[0]}"]
+    if failure.repro:
+        lines.append(f"    storeproof replay {quoted(failure.repro)} --target {quoted(target)}")
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def around_the_difference(expected: str, actual: str, room: int) -> tuple[str, str]:
+    """Both texts cut to `room` characters around the place where they begin to differ."""
+    at = next((index for index, (a, b) in enumerate(zip(expected, actual, strict=False)) if a != b), None)
+    if at is None:
+        at = min(len(expected), len(actual))
+    start = max(0, at - room // 3)
+    return _cut(expected, start, room), _cut(actual, start, room)
+
+
+def quoted(text: str) -> str:
+    """For a shell: as it is where that is safe."""
+    import shlex
+
+    return shlex.quote(text)
+
+
+def _rules(failure: FailureReport, specification: Specification, width: int) -> list[str]:
+    lines: list[str] = []
+    for index, name in enumerate(failure.rules[:MOST_RULES]):
+        rule = specification.rules.get(name)
+        says = rule.says if rule else "not a rule of this revision"
+        lines += _wrapped(f"{'broke' if index == 0 else 'perhaps'} {name}: {says}", width, 2)
+    if len(failure.rules) > MOST_RULES:
+        lines.append(f"perhaps also {', '.join(failure.rules[MOST_RULES:])}"[:width])
+    return lines
+
+
+def _program(python: str, width: int) -> list[str]:
+    steps = [_call(line, width - 4) for line in python.split("\n")]
+    if sum(map(len, steps)) > MOST_PROGRAM_LINES:
+        # The end is what fails; the beginning is needed least.
+        kept: list[list[str]] = []
+        while steps and sum(map(len, kept)) + len(steps[-1]) < MOST_PROGRAM_LINES:
+            kept.insert(0, steps.pop())
+        steps = [[f"# {len(steps)} earlier steps are in the repro file"], *kept]
+    return [f"    {line}" for step in steps for line in step]
+
+
+def _call(line: str, width: int) -> list[str]:
+    line = printable(line)
+    room = 2 * width - 8
+    if len(line) > room:
+        line = f"{line[: room - 40]} … {line[-35:]}"
+    parts = [line[:width]]
+    rest = line[width:]
+    return [*parts, *(f"    {rest[at : at + width - 4]}" for at in range(0, len(rest), width - 4))]
+
+
+def _where(failure: FailureReport) -> str:
+    steps = len(failure.program)
+    where = f"at step {failure.step}" if failure.step <= steps else "reading the state after the program"
+    if not steps:
+        return f"found by the check {failure.check}"
+    if failure.wrong_after is None:
+        return f"found {where}"
+    return f"found {where}; the state was already wrong after step {failure.wrong_after}"
+
+
+def _labelled(label: str, value: str, width: int) -> list[str]:
+    room = width - 12
+    pieces = [value[at : at + room] for at in range(0, len(value), room)] or [""]
+    if len(pieces) > VALUE_LINES:
+        pieces = [*pieces[: VALUE_LINES - 1], f"{pieces[VALUE_LINES - 1][: room - 2]} …"]
+    return [f"{label if index == 0 else '':<10}  {piece}" for index, piece in enumerate(pieces)]
+
+
+def _wrapped(text: str, width: int, most: int) -> list[str]:
+    lines = wrap(" ".join(printable(text).split()), width, break_on_hyphens=False) or [""]
+    return lines if len(lines) <= most else [*lines[: most - 1], f"{lines[most - 1][: width - 2]} …"]
+
+
+def _cut(text: str, start: int, room: int) -> str:
+    end = start + room
+    return f"{'…' if start else ''}{text[start:end]}{'…' if end < len(text) else ''}"
