@@ -5,6 +5,7 @@ Knows no console and no colour; the whole of what is shortened here is in the re
 
 from __future__ import annotations
 
+import shlex
 from textwrap import wrap
 
 from storeproof.conformance.portable import printable
@@ -44,8 +45,6 @@ def around_the_difference(expected: str, actual: str, room: int) -> tuple[str, s
 
 def quoted(text: str) -> str:
     """For a shell: as it is where that is safe."""
-    import shlex
-
     return shlex.quote(text)
 
 

@@ -34,10 +34,11 @@ OPENINGS: tuple[tuple[str, ...], ...] = (
     ("createRun", "createRun", "createRun"),
     ("createRun", "markRunPaused", "claimRun"),
     ("createRun", "claimRun", "createRun", "claimRun"),
+    ("scheduleTimer", "scheduleTimer", "scheduleTimer"),
     ("upsertSchedule", "claimDueScheduleBuckets", "upsertSchedule"),
 )
-"""What a program may begin with: several leased runs, a run leased while it waits, a schedule changed while its bucket
-stands. Chance alone rarely gets there."""
+"""What a program may begin with: several runs, leased runs, a run leased while it waits, timers, a schedule changed while
+its bucket stands. Chance alone rarely gets there."""
 LIKELY = frozenset({"nextFireAt", "waitingFor", "deadline"})
 """Optional fields without which an operation has little to do."""
 TRIES = 3
@@ -231,7 +232,8 @@ class ArgumentSource:
         return drawn
 
     def _time(self) -> int:
-        return self._choices.among(self._times)
+        # Equal times, without which nothing shows how ties are broken, would be rare among all boundaries.
+        return self._choices.among((10, 20) if self._choices.chance(25) else self._times)
 
     def _draw_run_id(self) -> str:
         self._run_id = self._choices.among(self._pools.runs)

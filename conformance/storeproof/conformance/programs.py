@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 
 from pydantic import JsonValue
 from pydantic.alias_generators import to_snake
+from storeproof.conformance.portable import portable, restored
 
 Arguments: TypeAlias = dict[str, Any]
 """An operation's arguments in wire form. Any, because JSON is walked by field all over the kit."""
@@ -28,8 +29,8 @@ class Call:
     """The argument that breaks the operation's schema, where one does; the model judges valid arguments only."""
 
     def to_json(self) -> dict[str, Any]:
-        """`{"op": …, "args": …, "refused"?: …}`, the form of repro files."""
-        return {"op": self.operation, "args": self.args} | ({"refused": self.refused} if self.refused else {})
+        """`{"op": …, "args": …, "refused"?: …}`, the form of repro files; the arguments as `portable` writes them."""
+        return {"op": self.operation, "args": portable(self.args)} | ({"refused": self.refused} if self.refused else {})
 
     def as_python(self) -> str:
         """The step as one runnable line of Python against a store called `store`."""
@@ -53,8 +54,8 @@ def to_json(program: Program) -> list[JsonValue]:
 
 
 def from_json(steps: list[dict[str, Any]]) -> Program:
-    """The program of its JSON form; raises KeyError where a step lacks `op` or `args`."""
-    return tuple(Call(step["op"], step["args"], step.get("refused")) for step in steps)
+    """The program of its JSON form; raises KeyError where a step lacks `op` or `args`, ValueError for a bad value."""
+    return tuple(Call(step["op"], restored(step["args"]), step.get("refused")) for step in steps)
 
 
 def as_python(program: Program) -> str:

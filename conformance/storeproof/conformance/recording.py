@@ -22,9 +22,9 @@ from storeproof.conformance.scenarios import crossing_programs, movable
 from storeproof.reference.model import Model
 from storeproof.reference.mutants import Mutant
 
-SEEDS = 400
+SEEDS = 800
 """Programs drawn for one goal before it is given up."""
-LENGTHS = (4, 8, 12)
+LENGTHS = (4, 8, 12, 20)
 SHRINK_TRIES = 4_000
 LONGEST = 48
 """Steps of one vector; a longer one would be hard to follow."""

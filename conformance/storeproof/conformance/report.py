@@ -2,64 +2,85 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any, ClassVar, Literal, TypeAlias
+import json
+from collections.abc import Iterable, Sequence
+from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from storeproof.conformance.portable import printable
 
 Verdict: TypeAlias = Literal["conforms", "fails", "partial", "unknown"]
 Status: TypeAlias = Literal["passed", "failed", "untested", "expected-failure", "not-applicable", "unknown"]
 Level: TypeAlias = Literal["MUST", "SHOULD"]
+# What a store answered is in these; a lone surrogate in it would be no JSON, and no pydantic string either.
+Text: TypeAlias = Annotated[str, BeforeValidator(printable)]
 
 
-class _Part(BaseModel):
+class Part(BaseModel):
+    """A part of a file that the kit writes."""
+
     model_config: ClassVar[ConfigDict] = ConfigDict(extra="forbid", frozen=True)
 
 
-class RuleReport(_Part):
+class RunStep(Part):
+    """One step of a program."""
+
+    op: str = Field(description="The operation, or `reopen`: the store is closed and opened again on its data.")
+    args: dict[str, Any] = Field(
+        description='Its arguments in wire form. {"$json": TEXT} stands for a value that not every reader of JSON takes '
+        "(NaN, an infinity, an integer beyond 2^53, a lone surrogate): TEXT is that value in Python's JSON."
+    )
+    refused: str | None = Field(None, description="The argument that breaks the schema and has to be refused.")
+
+
+class RuleReport(Part):
     """One rule: `evidence` counts by check what was exercised and right."""
 
-    id: str
-    operation: str | None
+    id: str = Field(description="The rule's id.")
+    operation: str | None = Field(description="The operation it is of; null for a promise about all of them.")
     level: Level
-    status: Status
-    evidence: dict[str, int]
-    says: str
-    because: str | None = None
-    """Why the rule is not applicable, where it is not."""
+    status: Status = Field(description="`untested`: nothing exercised it, which is no pass.")
+    evidence: dict[str, int] = Field(description="By check: how often it was exercised and the answer was right.")
+    says: str = Field(description="What the rule says.")
+    because: str | None = Field(None, description="Why the rule is not applicable, where it is not.")
 
 
-class FailureReport(_Part):
-    """One way in which the store broke rules; `rules` has the likeliest first."""
+class FailureReport(Part):
+    """One way in which the store broke rules."""
 
-    rules: list[str]
-    check: str
-    message: str
-    program: list[dict[str, Any]]
-    python: str
-    """The program as runnable Python."""
-    expected: str
-    actual: str
-    step: int
-    """Which step of the program, counted from 1, or of the steps that read the state after it, answered wrongly."""
-    wrong_after: int | None
-    """After which step, counted from 1, the state was wrong already, where reading it could tell."""
-    repro: str | None = None
-    """The repro file, where one was written."""
+    rules: list[str] = Field(description="The ids of the rules, the likeliest first.")
+    check: str = Field(description="The check that found it.")
+    message: Text = Field(description="What was wrong, in words.")
+    program: list[dict[str, Any]] = Field(
+        description="The minimal program as steps, as in repro.schema.json; empty for a scene of subscriptions."
+    )
+    python: Text = Field(description="The program as Python calls on a store named `store`.")
+    expected: Text
+    actual: Text
+    step: int = Field(
+        description="Which step of the program, counted from 1, or of the steps that read the state after it, "
+        "answered wrongly."
+    )
+    wrong_after: int | None = Field(
+        description="After which step, counted from 1, the state was wrong already, where reading it could tell."
+    )
+    repro: str | None = Field(None, description="The repro file, where one was written.")
 
 
-class Report(_Part):
+class Report(Part):
     """What one run on one target found."""
 
     format: Literal["storeproof-report/1"] = "storeproof-report/1"
-    target: str
-    verdict: Verdict
-    rules: list[RuleReport]
+    target: str = Field(description="The target as it was named; a password in it is masked.")
+    verdict: Verdict = Field(
+        description="`conforms`: every applicable rule was exercised and no MUST failed; `fails`: a MUST failed; "
+        "`partial`: a rule was never exercised; `unknown`: something outside the store failed."
+    )
+    rules: list[RuleReport] = Field(description="Every rule, or those that were asked for.")
     failures: list[FailureReport]
-    environment: dict[str, str]
-    duration_s: float
-    error: str | None = None
-    """Why nothing can be said, where the verdict is unknown."""
+    environment: dict[str, str] = Field(description="Profile, seed and versions.")
+    duration_s: float = Field(description="Seconds.")
+    error: Text | None = Field(None, description="Why nothing can be said, where the verdict is unknown.")
 
 
 def verdict_of(rules: Iterable[RuleReport]) -> Verdict:
@@ -70,3 +91,13 @@ def verdict_of(rules: Iterable[RuleReport]) -> Verdict:
     if any(rule.status == "unknown" for rule in rules):
         return "unknown"
     return "partial" if not rules or any(rule.status == "untested" for rule in rules) else "conforms"
+
+
+def reports_json(reports: Sequence[Report]) -> str:
+    """One report as the object that the schema describes, several as {"format": "storeproof-reports/1", "reports": […]}.
+
+    By the json module and not by pydantic's, which writes NaN as null and refuses a lone surrogate.
+    """
+    dumped = [report.model_dump() for report in reports]
+    whole = dumped[0] if len(dumped) == 1 else {"format": "storeproof-reports/1", "reports": dumped}
+    return json.dumps(whole, indent=1, allow_nan=False) + "\n"

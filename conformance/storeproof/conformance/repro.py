@@ -1,0 +1,94 @@
+"""Repro files: one failing program with all that is needed to run it again, here or on another machine.
+
+`schema/repro.schema.json` describes the file; values that not every JSON reader takes are written as `portable` says.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, ValidationError
+from storeproof.conformance.failures import UsageError
+from storeproof.conformance.portable import printable
+from storeproof.conformance.programs import REOPEN, Program, from_json
+from storeproof.conformance.report import Part, RunStep, Text
+from storeproof.conformance.report import FailureReport as Failure
+from storeproof.spec.specification import Specification
+
+
+class Repro(Part):
+    """A failing program, what was expected of it, and where it failed."""
+
+    format: Literal["storeproof-repro/1"] = "storeproof-repro/1"
+    storeproof: str = Field(description="The version of the conformance kit that found the failure.")
+    specification: str = Field(description="The revision of the specification it judged by.")
+    target: str = Field(description="The target that failed; a password in it is masked.")
+    seed: int = Field(description="The seed of the run.")
+    check: str = Field(description="The check that found the failure.")
+    rules: list[str] = Field(description="The ids of the rules it breaks, the likeliest first.", min_length=1)
+    message: Text = Field(description="What was wrong, in words.")
+    program: list[RunStep] = Field(description="The program; empty for a scene of the check of subscriptions.")
+    python: str = Field(description="The program as Python calls on a store named `store`.")
+    expected: Text = Field(description="What the contract expects where the program fails.")
+    actual: Text = Field(description="What the store answered there.")
+    step: int = Field(description="The step, counted from 1, that failed; beyond the program: while reading the state.")
+    wrong_after: int | None = Field(description="After which step, counted from 1, the state was wrong already.")
+
+
+def save(failure: Failure, target: str, seed: int, folder: Path, specification: Specification) -> Path:
+    """Writes the repro file of a failure; the same failure has the same name. Raises OSError."""
+    repro = Repro(
+        storeproof=kit_version(),
+        specification=specification.revision,
+        target=target,
+        seed=seed,
+        **{name: getattr(failure, name) for name in _SHARED},
+    )
+    text = json.dumps(repro.model_dump(exclude_none=False), indent=1, allow_nan=False) + "\n"
+    digest = hashlib.sha256(json.dumps([target, repro.rules, failure.program]).encode()).hexdigest()[:8]
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{repro.rules[0]}-{digest}.json"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def load(path: Path, specification: Specification) -> Repro:
+    """The content of a repro file; raises UsageError for a file that is none, or of another contract."""
+    try:
+        repro = Repro.model_validate(json.loads(path.read_text(encoding="utf-8")))
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror or error}") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"])) or "the file"
+        raise UsageError(f"{path} is no repro file: {where}: {printable(first['msg'])}") from error
+    except (ValueError, RecursionError) as error:
+        raise UsageError(f"{path} is no repro file: it holds no JSON: {error}") from error
+    for step in repro.program:
+        if step.op != REOPEN and step.op not in specification.operations:
+            raise UsageError(f"{path}: this revision of the specification has no operation {step.op!r}")
+    program_of(repro, path)
+    return repro
+
+
+def program_of(repro: Repro, path: Path | None = None) -> Program:
+    """The program of a repro; raises UsageError where a value in it is none."""
+    try:
+        return from_json([step.model_dump(exclude_none=True) for step in repro.program])
+    except ValueError as error:
+        raise UsageError(f"{path or 'the repro file'}: {error}") from error
+
+
+def kit_version() -> str:
+    """The version of the installed kit."""
+    try:
+        return version("storeproof")
+    except PackageNotFoundError:
+        return "not installed as a package"
+
+
+_SHARED = ("check", "rules", "message", "program", "python", "expected", "actual", "step", "wrong_after")

@@ -1,0 +1,40 @@
+"""Ends a call that blocks the event loop, where asyncio's time-out cannot: `time.sleep`, an endless loop, a lock.
+
+An alarm signal interrupts the main thread. Elsewhere than in the main thread, and where there is no such signal, it does
+nothing. Another user's timer, such as pytest-timeout's, is put back afterwards.
+"""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Generator
+from contextlib import contextmanager
+from typing import NoReturn
+
+
+class Blocked(BaseException):
+    """The time is over. Not an Exception: a store that catches every Exception must not catch this."""
+
+
+@contextmanager
+def watch(limit_s: float) -> Generator[None]:
+    """Raises Blocked in the body when it takes longer than so many seconds."""
+    if threading.current_thread() is not threading.main_thread() or not hasattr(signal, "SIGALRM"):
+        yield
+        return
+    started = time.monotonic()
+    before = signal.signal(signal.SIGALRM, _bark)
+    left, interval = signal.setitimer(signal.ITIMER_REAL, limit_s)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+        if left:
+            signal.setitimer(signal.ITIMER_REAL, max(0.001, left - (time.monotonic() - started)), interval)
+
+
+def _bark(_number: int, _frame: object) -> NoReturn:
+    raise Blocked
