@@ -15,8 +15,8 @@ from collections.abc import Sequence
 from contextlib import AsyncExitStack, closing
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
+from storeproof.conformance.addresses import without_password
 from storeproof.conformance.embedded import embedded_url
 from storeproof.conformance.failures import HarnessError, UsageError
 from storeproof.conformance.programs import Arguments
@@ -35,9 +35,15 @@ def target(name: str, specification: Specification, limit_s: float) -> Target:
     if scheme == "sqlite":
         if rest.startswith("//"):
             raise UsageError(f"{name}: write sqlite:FILE, sqlite::memory: or sqlite: (a temporary file)")
+        if rest not in ("", ":memory:"):
+            _must_be_ours(name, Path(rest))  # here too: nothing runs where one of several targets cannot
         return SqliteTarget(name, rest or None, specification, limit_s)
     if rest and not rest.startswith("//"):
         raise UsageError(f"{name}: write postgresql://USER@HOST/DATABASE, or postgresql: for the embedded server")
+    try:
+        without_password(name)
+    except ValueError as error:
+        raise UsageError(f"{scheme}:… is no address of a server: {error}") from error
     return PostgresTarget(name, name if rest else None, specification, limit_s)
 
 
@@ -129,7 +135,7 @@ class SqliteTarget(_DatabaseTarget):
     async def _open_store(self, stack: AsyncExitStack) -> Any:
         local = _adapter("storeproof.adapters.d1.local", "storeproof[d1]")
         core = _adapter("storeproof.adapters.d1", "storeproof[d1]")
-        self._database = await stack.enter_async_context(local.LocalD1(self._path))
+        self._database = await stack.enter_async_context(local.LocalD1(self._path, synchronous="normal"))
         return await stack.enter_async_context(core.D1Store(self._database, poll_ms=POLL_MS))
 
 
@@ -141,7 +147,7 @@ class PostgresTarget(_DatabaseTarget):
     """The Postgres adapter in a schema of the kit's own."""
 
     def __init__(self, name: str, url: str | None, specification: Specification, limit_s: float) -> None:
-        super().__init__(_without_password(name), specification, limit_s)
+        super().__init__(without_password(name), specification, limit_s)
         self._url = url
         self._schema = f"storeproof_{secrets.token_hex(6)}"
         self._connection: Any = None
@@ -211,11 +217,6 @@ def _must_be_ours(name: str, path: Path) -> None:
         raise UsageError(f"{name}: {path} is no SQLite file: {error}") from error
     if marked is None:
         raise UsageError(f"{name}: {path} exists and is not the kit's; name a file that does not exist yet")
-
-
-def _without_password(url: str) -> str:
-    password = urlsplit(url).password if "//" in url else None
-    return url.replace(f":{password}@", ":***@") if password else url
 
 
 def _problem(error: BaseException) -> str:

@@ -5,6 +5,7 @@ Knows no console and no colour; the whole of what is shortened here is in the re
 
 from __future__ import annotations
 
+import re
 import shlex
 from textwrap import wrap
 
@@ -15,7 +16,8 @@ from storeproof.spec.specification import Specification
 MOST_RULES = 3
 MOST_PROGRAM_LINES = 14
 """Lines as they are printed: a call may take two."""
-VALUE_LINES = 3
+CALL_LINES = 5
+VALUE_LINES = 4
 
 
 def failure_text(failure: FailureReport, specification: Specification, target: str, width: int = 100) -> str:
@@ -53,7 +55,7 @@ def _rules(failure: FailureReport, specification: Specification, width: int) -> 
     for index, name in enumerate(failure.rules[:MOST_RULES]):
         rule = specification.rules.get(name)
         says = rule.says if rule else "not a rule of this revision"
-        lines += _wrapped(f"{'broke' if index == 0 else 'perhaps'} {name}: {says}", width, 2)
+        lines += _wrapped(f"{'broke' if index == 0 else 'perhaps'} {name}: {says}", width, 3 if index == 0 else 2)
     if len(failure.rules) > MOST_RULES:
         lines.append(f"perhaps also {', '.join(failure.rules[MOST_RULES:])}"[:width])
     return lines
@@ -71,13 +73,19 @@ def _program(python: str, width: int) -> list[str]:
 
 
 def _call(line: str, width: int) -> list[str]:
-    line = printable(line)
-    room = 2 * width - 8
-    if len(line) > room:
-        line = f"{line[: room - 40]} … {line[-35:]}"
-    parts = [line[:width]]
-    rest = line[width:]
-    return [*parts, *(f"    {rest[at : at + width - 4]}" for at in range(0, len(rest), width - 4))]
+    """One call, broken between arguments, where Python may be broken too."""
+    lines: list[str] = []
+    for piece in re.split(r"(?<=, )(?=[a-z_]+=)", printable(line)):
+        if lines and len(lines[-1]) + len(piece) <= width:
+            lines[-1] += piece
+        else:
+            lines.append(f"    {piece}" if lines else piece)
+    folded = [part for line in lines for part in _folded(line, width)]
+    return folded if len(folded) <= CALL_LINES else [*folded[: CALL_LINES - 1], "    … # whole in the repro file"]
+
+
+def _folded(text: str, width: int) -> list[str]:
+    return [text[at : at + width] for at in range(0, len(text), width)] or [""]
 
 
 def _where(failure: FailureReport) -> str:
@@ -91,15 +99,12 @@ def _where(failure: FailureReport) -> str:
 
 
 def _labelled(label: str, value: str, width: int) -> list[str]:
-    room = width - 12
-    pieces = [value[at : at + room] for at in range(0, len(value), room)] or [""]
-    if len(pieces) > VALUE_LINES:
-        pieces = [*pieces[: VALUE_LINES - 1], f"{pieces[VALUE_LINES - 1][: room - 2]} …"]
+    pieces = _wrapped(value, width - 12, VALUE_LINES)
     return [f"{label if index == 0 else '':<10}  {piece}" for index, piece in enumerate(pieces)]
 
 
 def _wrapped(text: str, width: int, most: int) -> list[str]:
-    lines = wrap(" ".join(printable(text).split()), width, break_on_hyphens=False) or [""]
+    lines = wrap(printable(text), width, break_on_hyphens=False, replace_whitespace=True) or [""]
     return lines if len(lines) <= most else [*lines[: most - 1], f"{lines[most - 1][: width - 2]} …"]
 
 

@@ -8,10 +8,11 @@ can be drawn again when it would miss the rules that are wanted.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from storeproof.conformance.choices import Choices
+from storeproof.conformance.openings import OPENINGS
 from storeproof.conformance.programs import Arguments, Call, Program
 from storeproof.reference.model import Model, State, Step
 from storeproof.reference.tables import Row, rows
@@ -29,16 +30,6 @@ VALUES: tuple[Any, ...] = (
 OBJECTS: tuple[dict[str, Any], ...] = ({}, {"k": 1}, {"k": None, "": "null"}, {"k": {"k": [True]}})
 TEXTS = ("", "1", "v2", "null", "it's \U0001f600 100%")
 EVENT_TYPES = ("STEP_STARTED", "RUN_STARTED", "CUSTOM", "unknown to the store")
-OPENINGS: tuple[tuple[str, ...], ...] = (
-    (),
-    ("createRun", "createRun", "createRun"),
-    ("createRun", "markRunPaused", "claimRun"),
-    ("createRun", "claimRun", "createRun", "claimRun"),
-    ("scheduleTimer", "scheduleTimer", "scheduleTimer"),
-    ("upsertSchedule", "claimDueScheduleBuckets", "upsertSchedule"),
-)
-"""What a program may begin with: several runs, leased runs, a run leased while it waits, timers, a schedule changed while
-its bucket stands. Chance alone rarely gets there."""
 LIKELY = frozenset({"nextFireAt", "waitingFor", "deadline"})
 """Optional fields without which an operation has little to do."""
 TRIES = 3
@@ -56,6 +47,11 @@ class Pools:
     owners: tuple[str, ...]
     names: tuple[str, ...] = ("go", "__timer", "stop")
     steps: tuple[str, ...] = ("s", "t")
+
+    def only(self, number: int) -> Pools:
+        """The pools with the run and the schedule of this number alone; a timer may have any id."""
+        runs, schedules = self.runs, self.schedules
+        return replace(self, runs=(runs[number % len(runs)],), schedules=(schedules[number % len(schedules)],))
 
 
 def draw_pools(choices: Choices) -> Pools:
@@ -83,10 +79,8 @@ def draw_program(
     opening = choices.among(OPENINGS)
     while len(steps) < length + len(opening):
         if len(steps) < len(opening):
-            call = Call(
-                opening[len(steps)], ArgumentSource(model, choices, pools, state).arguments(opening[len(steps)])
-            )
-            answer = model.step(state, call.operation, call.args)
+            operation, number = opening[len(steps)]
+            call, answer = ArgumentSource(model, choices, pools.only(number), state).step((operation,))
         elif steps and choices.chance(8):
             call = steps[-1]  # called again, as after a lost answer (ruling 16)
             answer = model.step(state, call.operation, call.args)

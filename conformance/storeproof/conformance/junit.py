@@ -33,7 +33,9 @@ def _suite(root: Element, report: Report, specification: Specification) -> None:
     for name, value in {"verdict": report.verdict, **report.environment}.items():
         SubElement(properties, "property", name=name, value=_clean(value))
     for rule in report.rules:
-        case = SubElement(suite, "testcase", classname=_clean(f"{report.target} {rule.operation or 'all'}"), name=rule.id)
+        case = SubElement(
+            suite, "testcase", classname=_clean(f"{report.target} {rule.operation or 'all'}"), name=rule.id
+        )
         _outcome(case, rule, report, specification)
     if report.error:
         case = SubElement(suite, "testcase", classname=_clean(report.target), name="the run itself")

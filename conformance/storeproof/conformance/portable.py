@@ -9,17 +9,17 @@ from __future__ import annotations
 
 import json
 import math
-from typing import Any
+from typing import Any, cast
 
 TAG = "$json"
 LARGEST = 2**53
 """Beyond it not every integer is a double, which is what other languages read a number into."""
 
 
-def portable(value: Any) -> Any:  # noqa: ANN401
+def portable(value: Any) -> Any:
     """The value with what is not portable as {"$json": TEXT}."""
     if isinstance(value, dict):
-        items: dict[str, Any] = value
+        items = cast("dict[str, Any]", value)
         if TAG in items or any(_has_surrogate(key) for key in items):
             return _tagged(items)
         return {key: portable(item) for key, item in items.items()}
@@ -34,10 +34,10 @@ def portable(value: Any) -> Any:  # noqa: ANN401
     return value
 
 
-def restored(value: Any) -> Any:  # noqa: ANN401
+def restored(value: Any) -> Any:
     """The value that `portable` was given; raises ValueError for a tag that holds no JSON text."""
     if isinstance(value, dict):
-        items: dict[str, Any] = value
+        items = cast("dict[str, Any]", value)
         if items.keys() == {TAG}:
             if not isinstance(items[TAG], str):
                 raise ValueError(f"{TAG} holds {items[TAG]!r}, not a JSON text")
@@ -55,7 +55,7 @@ def printable(text: object) -> str:
     )
 
 
-def _tagged(value: Any) -> dict[str, str]:  # noqa: ANN401
+def _tagged(value: Any) -> dict[str, str]:
     return {TAG: json.dumps(value)}
 
 

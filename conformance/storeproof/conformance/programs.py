@@ -6,8 +6,9 @@ store. Knows nothing of how a program is made or run.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 from pydantic import JsonValue
 from pydantic.alias_generators import to_snake
@@ -36,7 +37,7 @@ class Call:
         """The step as one runnable line of Python against a store called `store`."""
         if self.operation == REOPEN:
             return "# the store is closed and opened again here"
-        arguments = ", ".join(f"{to_snake(name)}={value!r}" for name, value in self.args.items())
+        arguments = ", ".join(f"{to_snake(name)}={_python(value)}" for name, value in self.args.items())
         return f"await store.{method_name(self.operation)}({arguments})"
 
 
@@ -61,3 +62,15 @@ def from_json(steps: list[dict[str, Any]]) -> Program:
 def as_python(program: Program) -> str:
     """The program as runnable Python, one call a line."""
     return "\n".join(step.as_python() for step in program)
+
+
+def _python(value: Any) -> str:
+    """As repr, but runnable for NaN and infinities too."""
+    if isinstance(value, dict):
+        items = cast("dict[str, Any]", value)
+        return "{" + ", ".join(f"{key!r}: {_python(item)}" for key, item in items.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(_python(item) for item in value) + "]"  # pyright: ignore[reportUnknownVariableType]
+    if isinstance(value, float) and not math.isfinite(value):
+        return f"float({str(value)!r})"
+    return repr(value)

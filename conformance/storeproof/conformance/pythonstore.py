@@ -14,6 +14,7 @@ from typing import Any, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
 from storeproof.conformance.programs import Arguments, method_name
+from storeproof.conformance.watchdog import Blocked, watch
 from storeproof.reference.model import Outcome, Raised, Returned
 from storeproof.spec import arguments as shapes
 from storeproof.spec.errors import InvalidArgument, LogConflict, StoreUnavailable
@@ -22,6 +23,8 @@ from storeproof.spec.types import Shape
 
 DEFAULT_LIMIT_S = 10.0
 """Seconds an operation may take before it counts as hanging."""
+GRACE_S = 0.5
+"""Seconds after which an operation that should have been cancelled is taken to block the event loop."""
 
 
 class PythonStore:
@@ -41,11 +44,14 @@ class PythonStore:
         # A copy: a store that changes or keeps what it was given must not change the program or the model's state.
         keywords = {_parameter(name): value for name, value in _typed(shape, deepcopy(args)).items()}
         try:
-            async with asyncio.timeout(self._limit_s):
-                answering = method(**keywords)
-                if not inspect.isawaitable(answering):
-                    return Raised("WrongType", {"message": f"{method_name(operation)} is no coroutine method"})
-                answer = await answering
+            with watch(self._limit_s + GRACE_S):
+                async with asyncio.timeout(self._limit_s):
+                    answering = method(**keywords)
+                    if not inspect.isawaitable(answering):
+                        return Raised("WrongType", {"message": f"{method_name(operation)} is no coroutine method"})
+                    answer = await answering
+        except Blocked:
+            return Raised("NoAnswer", {"message": f"no answer within {self._limit_s:g} s; it blocks the event loop"})
         except TypeError as error:
             if _fits(shape, args):
                 return _unexpected(error)
@@ -62,7 +68,7 @@ class PythonStore:
             return Raised("LogConflict", {"runId": error.run_id, "attemptedIndex": error.attempted_index, **existing})
         except StoreUnavailable as error:
             return Raised("StoreUnavailable", {"message": f"{error} (cause: {error.__cause__!r})"})
-        except Exception as error:  # whatever else it is, the store raised it
+        except (Exception, SystemExit) as error:  # whatever else it is, the store raised it
             return _unexpected(error)
         return _wire(answer)
 

@@ -27,10 +27,10 @@ class RunStep(Part):
 
     op: str = Field(description="The operation, or `reopen`: the store is closed and opened again on its data.")
     args: dict[str, Any] = Field(
-        description='Its arguments in wire form. {"$json": TEXT} stands for a value that not every reader of JSON takes '
+        description='Its arguments in wire form. {"$json": TEXT} stands for a value that not every JSON reader takes '
         "(NaN, an infinity, an integer beyond 2^53, a lone surrogate): TEXT is that value in Python's JSON."
     )
-    refused: str | None = Field(None, description="The argument that breaks the schema and has to be refused.")
+    refused: str | None = Field(default=None, description="The argument that breaks the schema and has to be refused.")
 
 
 class RuleReport(Part):
@@ -42,7 +42,7 @@ class RuleReport(Part):
     status: Status = Field(description="`untested`: nothing exercised it, which is no pass.")
     evidence: dict[str, int] = Field(description="By check: how often it was exercised and the answer was right.")
     says: str = Field(description="What the rule says.")
-    because: str | None = Field(None, description="Why the rule is not applicable, where it is not.")
+    because: str | None = Field(default=None, description="Why the rule is not applicable, where it is not.")
 
 
 class FailureReport(Part):
@@ -64,7 +64,7 @@ class FailureReport(Part):
     wrong_after: int | None = Field(
         description="After which step, counted from 1, the state was wrong already, where reading it could tell."
     )
-    repro: str | None = Field(None, description="The repro file, where one was written.")
+    repro: str | None = Field(default=None, description="The repro file, where one was written.")
 
 
 class Report(Part):
@@ -80,7 +80,7 @@ class Report(Part):
     failures: list[FailureReport]
     environment: dict[str, str] = Field(description="Profile, seed and versions.")
     duration_s: float = Field(description="Seconds.")
-    error: Text | None = Field(None, description="Why nothing can be said, where the verdict is unknown.")
+    error: Text | None = Field(default=None, description="Why nothing can be said, where the verdict is unknown.")
 
 
 def verdict_of(rules: Iterable[RuleReport]) -> Verdict:
@@ -94,7 +94,7 @@ def verdict_of(rules: Iterable[RuleReport]) -> Verdict:
 
 
 def reports_json(reports: Sequence[Report]) -> str:
-    """One report as the object that the schema describes, several as {"format": "storeproof-reports/1", "reports": […]}.
+    """One report as the schema describes it, several as {"format": "storeproof-reports/1", "reports": […]}.
 
     By the json module and not by pydantic's, which writes NaN as null and refuses a lone surrogate.
     """

@@ -7,16 +7,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Literal
 
 from pydantic import Field, ValidationError
 from storeproof.conformance.failures import UsageError
-from storeproof.conformance.portable import printable
-from storeproof.conformance.programs import REOPEN, Program, from_json
-from storeproof.conformance.report import Part, RunStep, Text
+from storeproof.conformance.portable import printable, restored
+from storeproof.conformance.programs import REOPEN, Call, Program
 from storeproof.conformance.report import FailureReport as Failure
+from storeproof.conformance.report import Part, RunStep, Text
+from storeproof.conformance.versions import kit_version
 from storeproof.spec.specification import Specification
 
 
@@ -48,7 +48,7 @@ def save(failure: Failure, target: str, seed: int, folder: Path, specification: 
         seed=seed,
         **{name: getattr(failure, name) for name in _SHARED},
     )
-    text = json.dumps(repro.model_dump(exclude_none=False), indent=1, allow_nan=False) + "\n"
+    text = json.dumps(repro.model_dump(), indent=1, allow_nan=False) + "\n"
     digest = hashlib.sha256(json.dumps([target, repro.rules, failure.program]).encode()).hexdigest()[:8]
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{repro.rules[0]}-{digest}.json"
@@ -78,17 +78,9 @@ def load(path: Path, specification: Specification) -> Repro:
 def program_of(repro: Repro, path: Path | None = None) -> Program:
     """The program of a repro; raises UsageError where a value in it is none."""
     try:
-        return from_json([step.model_dump(exclude_none=True) for step in repro.program])
+        return tuple(Call(step.op, restored(step.args), step.refused) for step in repro.program)
     except ValueError as error:
         raise UsageError(f"{path or 'the repro file'}: {error}") from error
-
-
-def kit_version() -> str:
-    """The version of the installed kit."""
-    try:
-        return version("storeproof")
-    except PackageNotFoundError:
-        return "not installed as a package"
 
 
 _SHARED = ("check", "rules", "message", "program", "python", "expected", "actual", "step", "wrong_after")

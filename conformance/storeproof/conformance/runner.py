@@ -9,14 +9,19 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias, TypeVar
 
 from storeproof.conformance.closing import closing_steps
+from storeproof.conformance.failures import HarnessError
 from storeproof.conformance.judgement import Judgement, judge
 from storeproof.conformance.programs import REOPEN, Call, Program
 from storeproof.conformance.refusals import unkeepable
 from storeproof.conformance.targets import Target
+from storeproof.conformance.watchdog import Blocked, abandoned, watch
 from storeproof.reference.model import Model, Outcome, Raised, State, Step
+from storeproof.spec.errors import CannotTellError
 
 T = TypeVar("T")
 Closing: TypeAlias = Callable[[Model, State, Program], Program]
+CLOSING_S = 10.0
+"""Seconds for closing a target, and again for ending what it left on the loop."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,23 +64,49 @@ class Runner:
         self.model = model
         self.loop = asyncio.Runner()
 
+    def open(self) -> None:
+        """Opens the target; raises HarnessError where that fails, and UsageError where it must not be opened."""
+        self.wait(self._outside("could not be opened", self.target.open()))
+
     def close(self) -> None:
-        """Closes the target and the loop."""
+        """Closes the target and the loop; raises HarnessError where the target cannot be closed."""
         try:
-            self.loop.run(self.target.close())
+            with watch(CLOSING_S):
+                self.wait(self._outside("could not be closed", self.target.close()))
+        except Blocked:
+            raise HarnessError(f"{self.target.name}: closing it took longer than {CLOSING_S:g} s") from None
         finally:
-            self.loop.close()
+            left = asyncio.all_tasks(self.loop.get_loop())
+            try:
+                with watch(CLOSING_S):
+                    self.loop.close()
+            except Blocked:  # a task or a thread that never ends: everything about it has been said
+                abandoned.extend(left)
 
     def wait(self, work: Coroutine[Any, Any, T]) -> T:
-        """The result of a coroutine, run on the runner's loop."""
-        return self.loop.run(work)
+        """The result of a coroutine, run on the runner's loop. Raises HarnessError where nothing can stop it."""
+        try:
+            return self.loop.run(work)
+        except Blocked:
+            raise HarnessError(
+                f"{self.target.name}: a call took too long and went on when it was cancelled; the run ends here"
+            ) from None
 
     def run(self, program: Program, closing: Closing | None = closing_steps) -> Run:
         """Runs a program on an empty store; `closing` makes the steps that read the state in the end."""
-        return self.loop.run(self._run(program, closing))
+        return self.wait(self._run(program, closing))
+
+    async def _outside(self, what: str, work: Coroutine[Any, Any, None]) -> None:
+        """What happens between calls is no answer of the store: whatever fails there, nothing can be said."""
+        try:
+            await work
+        except CannotTellError:
+            raise
+        except (Exception, SystemExit) as error:
+            raise HarnessError(f"{self.target.name} {what}: {type(error).__name__}: {error}") from error
 
     async def _run(self, program: Program, closing: Closing | None) -> Run:
-        await self.target.reset()
+        await self._outside("could not be emptied", self.target.reset())
         run = Run()
         state = await self._steps(run, self.model.initial(), program, 0, closing=False)
         if run.mismatch is None and closing is not None:
@@ -86,7 +117,7 @@ class Runner:
         before: Call | None = None
         for index, call in enumerate(program, offset):
             if call.operation == REOPEN:
-                await self.target.reopen()
+                await self._outside("could not be opened again", self.target.reopen())
                 run.reopened += 1
                 continue
             expected = expected_step(self.model, state, call)

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter, defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from storeproof.conformance.blame import blame
+from storeproof.conformance.blame import Blame, blame
 from storeproof.conformance.closing import closing_steps
 from storeproof.conformance.judgement import show_outcome
 from storeproof.conformance.minimise import minimised
 from storeproof.conformance.programs import Program, as_python
 from storeproof.conformance.report import FailureReport
 from storeproof.conformance.runner import Closing, Mismatch, Run, Runner
-from storeproof.reference.model import Model
+from storeproof.reference.model import Model, Raised
 from storeproof.spec.specification import Specification
+
+MOST_HANGING = 3
+"""After so many programs that ended in a hanging call the run ends: every further one takes as long."""
+MOST_WAITING_S = 15.0
+"""Seconds for making a program small that ends in a hanging call."""
 
 
 class Progress(Protocol):
@@ -39,7 +45,7 @@ class Profile:
 
 PROFILES = {
     profile.name: profile
-    for profile in (Profile("quick", 15, 150), Profile("default", 60, 300), Profile("thorough", 600, 1000))
+    for profile in (Profile("quick", 15, 150), Profile("default", 40, 300), Profile("thorough", 600, 1000))
 }
 
 
@@ -55,6 +61,8 @@ class Session:
     on_failure: Callable[[FailureReport], FailureReport] | None = None
     evidence: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter[str]))
     failures: list[FailureReport] = field(default_factory=list[FailureReport])
+    hung: int = 0
+    """How many programs ended in a call that hung."""
     _known: Counter[tuple[str, tuple[str, ...]]] = field(default_factory=Counter[tuple[str, tuple[str, ...]]])
 
     @property
@@ -75,7 +83,7 @@ class Session:
     @property
     def full(self) -> bool:
         """Whether there are as many failures as anybody wants to read."""
-        return len(self.failures) >= self.profile.most_failures
+        return len(self.failures) >= self.profile.most_failures or self.hung >= MOST_HANGING
 
     def wants(self, *rules: str) -> bool:
         """Whether one of the rules was asked for."""
@@ -127,8 +135,8 @@ class Session:
         step: int,
         wrong_after: int | None = None,
     ) -> None:
-        """Adds a failure, unless one with the same rules is there."""
-        if any(failure.rules == list(rules) for failure in self.failures):
+        """Adds a failure, unless one with the same rules is there, or it is about other rules than those asked for."""
+        if any(failure.rules == list(rules) for failure in self.failures) or not self.wants(*rules):
             return
         failure = FailureReport(
             rules=list(rules),
@@ -151,17 +159,25 @@ class Session:
         if self._known[signature] > 2 or self.full:
             return  # minimised twice already: it is the same defect, or the store is beyond naming them one by one
 
+        hangs = isinstance(mismatch.actual, Raised) and mismatch.actual.name == "NoAnswer"
+        self.hung += hangs
+        until = time.monotonic() + MOST_WAITING_S
+
         def still_fails(shorter: Program) -> bool:
+            if hangs and time.monotonic() > until:
+                return False  # each try waits for the limit of a call again
             found = self.runner.run(shorter, closing).mismatch
             return found is not None and found.judgement.rules == mismatch.judgement.rules
 
+        if hangs and not mismatch.closing:
+            program = program[: mismatch.index + 1]
         small = minimised(program, self.specification, still_fails, self.profile.shrink_tries)
         found = self.runner.run(small, closing).mismatch
         if found is None:
             message = f"seen once and not again when the same program was run anew: {mismatch.judgement.message}"
             self._add(promise, mismatch.judgement.rules, check, message, program, mismatch, None)
             return
-        blamed = blame(self.runner, small, found)
+        blamed = Blame(mismatch.judgement.rules, None) if hangs else blame(self.runner, small, found)
         self._add(promise, blamed.rules, check, found.judgement.message, small, found, blamed.wrong_after)
 
     def _add(

@@ -13,11 +13,15 @@ from typing import Any, TypeAlias
 from storeproof.conformance.judgement import first_segment
 from storeproof.conformance.refusals import refused_calls
 from storeproof.conformance.session import Session
+from storeproof.conformance.watchdog import Blocked, watch
 from storeproof.spec.errors import InvalidArgument
 
 RUN = "a"
 MARGIN_S = 2.0
 """How long beyond the stated delay the kit waits before it calls an event missing; waiting ends when all have come."""
+
+SCENE_S = 30.0
+"""Seconds a scene may take before the store counts as hanging."""
 
 Given: TypeAlias = list[tuple[dict[str, Any], int]]
 Scene: TypeAlias = Callable[["_Stage"], Awaitable[str | None]]
@@ -200,10 +204,13 @@ async def _played(session: Session, scene: Scene) -> str | None:
     # A store may report a failing callback there; here it fails on purpose and is nobody's news.
     loop.set_exception_handler(lambda _loop, _context: None)
     try:
-        async with asyncio.timeout(30):
-            problem = await scene(stage)
-            await stage.leave()
-            return problem
+        with watch(SCENE_S + 1):
+            async with asyncio.timeout(SCENE_S):
+                problem = await scene(stage)
+                await stage.leave()
+                return problem
+    except Blocked:
+        return f"the store blocked the event loop for more than {SCENE_S:g} s"
     except Exception as error:  # whatever it is, the store raised it or did not answer
         return f"{type(error).__name__}: {error}"
     finally:
@@ -222,8 +229,12 @@ async def _bad_arguments(session: Session) -> None:
         keywords = {names.get(name, name): value for name, value in call.args.items()}
         problem = None
         try:
-            await session.runner.target.store.subscribe_events(**keywords, callback=_ignore)
+            with watch(SCENE_S + 1):
+                async with asyncio.timeout(SCENE_S):
+                    await session.runner.target.store.subscribe_events(**keywords, callback=_ignore)
             problem = "the subscription was accepted"
+        except Blocked:
+            problem = f"the store blocked the event loop for more than {SCENE_S:g} s"
         except InvalidArgument as error:
             if first_segment(error.field) != call.refused:
                 problem = f"InvalidArgument names {error.field!r} instead of {call.refused}"

@@ -157,6 +157,13 @@ class StoreTarget:
                 raise HarnessError(f"{self.name}: closing the store failed: {_named(error)}") from error
 
 
+def made_by(
+    factory: Callable[[], Any], name: str, specification: Specification, limit_s: float = DEFAULT_LIMIT_S
+) -> Target:
+    """The target of a factory that is at hand, as in a test suite."""
+    return StoreTarget(name, lambda: _as_context(factory(), name), specification, limit_s)
+
+
 def resolve(name: str, specification: Specification, limit_s: float = DEFAULT_LIMIT_S) -> Target:
     """The target of a name; raises UsageError for a name that means nothing and HarnessError for a missing part."""
     if name == "memory:":
@@ -183,7 +190,7 @@ def _factory(module_name: str, attribute: str) -> Callable[[], Any]:
         if error.name and module_name.startswith(error.name):
             raise UsageError(f"no module {module_name!r} here; is it installed, or in this folder?") from error
         raise HarnessError(f"importing {module_name} failed: {_named(error)}") from error
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise HarnessError(f"importing {module_name} failed: {_named(error)}") from error
     for part in attribute.split("."):
         if not hasattr(found, part):

@@ -104,7 +104,7 @@ def _status(console: Console, rule: RuleReport | None) -> Text:
 
 
 def _evidence(rule: RuleReport) -> Text:
-    return Text(" ".join(f"{check[:3]} {count}" for check, count in rule.evidence.items()), style="dim")
+    return Text(" ".join(f"{check[:3]}:{count}" for check, count in rule.evidence.items()), style="dim")
 
 
 def _not_applicable(reports: Sequence[Report]) -> Iterable[str]:
@@ -123,10 +123,16 @@ def _short_target(name: str) -> str:
 
 
 def _print_verdict(console: Console, report: Report) -> None:
-    counts = {status: sum(rule.status == status for rule in report.rules) for status in ("passed", "failed", "untested")}
+    counts = {
+        status: sum(rule.status == status for rule in report.rules) for status in ("passed", "failed", "untested")
+    }
     said = ", ".join(f"{count} {status}" for status, count in counts.items() if count) or "no rule exercised"
     console.print()
-    say(console, f"{report.target}  {report.verdict}: {said}, in {report.duration_s:.1f} s", _STYLES.get(report.verdict, "bold"))
+    say(
+        console,
+        f"{report.target}  {report.verdict}: {said}, in {report.duration_s:.1f} s",
+        _STYLES.get(report.verdict, "bold"),
+    )
     untested = [rule.id for rule in report.rules if rule.status == "untested"]
     if untested:
         say(console, f"  never exercised: {', '.join(untested)}")

@@ -40,7 +40,7 @@ def verify(
     error = None
     environment = {"profile": profile.name, "seed": str(seed), **_versions(specification)}
     try:
-        runner.wait(target.open())
+        runner.open()
         environment |= target.environment()
         for name in checks:
             CHECKS[name](session)

@@ -1,7 +1,7 @@
 """Ends a call that blocks the event loop, where asyncio's time-out cannot: `time.sleep`, an endless loop, a lock.
 
-An alarm signal interrupts the main thread. Elsewhere than in the main thread, and where there is no such signal, it does
-nothing. Another user's timer, such as pytest-timeout's, is put back afterwards.
+An alarm signal interrupts the main thread. In other threads, and where there is no such signal, it does nothing.
+Another user's timer, such as pytest-timeout's, is put back afterwards.
 """
 
 from __future__ import annotations
@@ -16,6 +16,10 @@ from typing import NoReturn
 
 class Blocked(BaseException):
     """The time is over. Not an Exception: a store that catches every Exception must not catch this."""
+
+
+abandoned: list[object] = []
+"""Tasks that would not end. Kept, because taking one away runs its code again, perhaps for ever."""
 
 
 @contextmanager

@@ -1,0 +1,87 @@
+"""`storeproof replay`: runs the program of a repro file again and says whether it still fails, and how."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rich.console import Console
+from storeproof.conformance.failures import HarnessError, UsageError
+from storeproof.conformance.failuretext import failure_text
+from storeproof.conformance.judgement import show_outcome
+from storeproof.conformance.programs import REOPEN, as_python
+from storeproof.conformance.report import FailureReport, Report
+from storeproof.conformance.repro import Repro, load, program_of
+from storeproof.conformance.runner import Run, Runner
+from storeproof.conformance.session import PROFILES
+from storeproof.conformance.targets import Target, resolve
+from storeproof.conformance.terminal import say
+from storeproof.conformance.verify import verify
+from storeproof.reference.model import Model
+from storeproof.spec.loader import load as load_specification
+from storeproof.spec.specification import Specification
+
+
+def replay_file(console: Console, file: Path, target_name: str | None, limit_s: float) -> int:
+    """1 where it still fails, 0 where it does not; raises UsageError and HarnessError."""
+    specification = load_specification()
+    repro = load(file, specification)
+    name = target_name or repro.target
+    if ":***@" in name:
+        raise UsageError(f"{file} was saved without the password of {name}; give the address with --target")
+    target = resolve(name, specification, limit_s)
+    found = (_program if repro.program else _scene)(repro, target, specification)
+    if found is None:
+        say(console, f"{target.name}: it no longer fails ({', '.join(repro.rules)})")
+        return 0
+    say(console, f"{target.name}: it still fails", "bold red")
+    if not set(found.rules) & set(repro.rules):
+        say(console, f"but otherwise than when it was saved: that was {', '.join(repro.rules)}")
+    shown = found.model_copy(update={"repro": str(file)})
+    say(console, failure_text(shown, specification, target.name, min(console.width, 120)))
+    return 1
+
+
+def _program(repro: Repro, target: Target, specification: Specification) -> FailureReport | None:
+    program = program_of(repro)
+    runner = Runner(target, Model(specification))
+    try:
+        runner.open()
+        if "durable" not in target.capabilities and any(call.operation == REOPEN for call in program):
+            raise UsageError(f"{target.name} is not durable, and the program closes and reopens the store")
+        run = runner.run(program)
+    finally:
+        runner.close()
+    return _failure(repro, run)
+
+
+def _failure(repro: Repro, run: Run) -> FailureReport | None:
+    """Told with the rules of the file where one of them is broken still: finding the blame took many more runs."""
+    saved = FailureReport(
+        **repro.model_dump(exclude={"format", "storeproof", "specification", "target", "seed", "python", "program"}),
+        program=[step.model_dump() for step in repro.program],
+        python=as_python(program_of(repro)),
+    )
+    found = run.mismatch
+    if found is None:
+        tolerated = [judgement for judgement in run.tolerated if judgement.rules[0] in repro.rules]
+        return saved if tolerated else None
+    call = f"{'reading the state: ' if found.closing else ''}{found.call.as_python()}"
+    update = {
+        "message": f"{call}: {found.judgement.message}",
+        "expected": show_outcome(found.expected.outcome),
+        "actual": show_outcome(found.actual),
+        "step": found.index + 1,
+    }
+    if (found.index + 1, update["actual"]) != (saved.step, saved.actual):
+        update |= {"rules": list(found.judgement.rules), "wrong_after": None}
+    return FailureReport.model_validate(saved.model_dump() | update)
+
+
+def _scene(repro: Repro, target: Target, specification: Specification) -> FailureReport | None:
+    """A scene has no program: the rule's own check is run again."""
+    report: Report = verify(
+        target, specification, PROFILES["quick"], seed=repro.seed, rules=repro.rules, checks=(repro.check,)
+    )
+    if report.error:
+        raise HarnessError(report.error)
+    return report.failures[0] if report.failures else None

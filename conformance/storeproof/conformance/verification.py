@@ -1,0 +1,123 @@
+"""`storeproof verify`: several targets one after the other, one table, files, one exit code.
+
+Everything that was asked for is looked at before anything runs, so that a long run does not end in a misspelt name.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import random
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+from storeproof.conformance.failures import UsageError
+from storeproof.conformance.junit import junit_xml
+from storeproof.conformance.progress import RunProgress
+from storeproof.conformance.report import FailureReport, Report, reports_json
+from storeproof.conformance.repro import save
+from storeproof.conformance.session import PROFILES, Profile
+from storeproof.conformance.targets import REFERENCE_TARGETS, Target, resolve
+from storeproof.conformance.terminal import print_reports, say
+from storeproof.conformance.verify import selection, verify
+from storeproof.spec.loader import load
+from storeproof.spec.specification import Specification
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What the command was asked for; `limit_s` is seconds per operation."""
+
+    targets: tuple[str, ...]
+    profile: str
+    seed: int | None
+    rules: tuple[str, ...]
+    json: Path | None
+    junit: Path | None
+    limit_s: float
+    repro_dir: Path
+
+
+def verify_targets(request: Request, output: Console | None = None, messages: Console | None = None) -> int:
+    """The exit code: the worst of all targets, 3 over 1 over 0.
+
+    Raises UsageError and HarnessError while nothing has run yet.
+    """
+    output = output or Console(highlight=False, markup=False)
+    messages = messages or Console(stderr=True, highlight=False, markup=False)
+    specification = load()
+    profile = _profile(request.profile)
+    selection(specification, request.rules)
+    for file in (request.json, request.junit):
+        _must_be_writable(file)
+    targets = [resolve(name, specification, request.limit_s) for name in request.targets or REFERENCE_TARGETS]
+    seed = random.SystemRandom().randrange(2**32) if request.seed is None else request.seed
+    say(messages, f"storeproof verify, profile {profile.name}, seed {seed}")
+    saver = _Saver(request.repro_dir, seed, specification, messages)
+    reports: list[Report] = []
+    for target in targets:
+        with RunProgress(messages, target.name) as progress:
+            on_failure = saver.for_target(target)
+            report = verify(
+                target, specification, profile, seed=seed, rules=request.rules, progress=progress, on_failure=on_failure
+            )
+        reports.append(report)
+        _write(request, reports, specification)  # each time: what was found stays, whatever comes next
+    print_reports(output, reports, specification)
+    return max(exit_code(report) for report in reports)
+
+
+def exit_code(report: Report) -> int:
+    """0 conforms, 1 fails or partial, 3 unknown."""
+    return {"conforms": 0, "fails": 1, "partial": 1, "unknown": 3}[report.verdict]
+
+
+@dataclass(slots=True)
+class _Saver:
+    folder: Path
+    seed: int
+    specification: Specification
+    messages: Console
+
+    def for_target(self, target: Target) -> _TargetSaver:
+        return _TargetSaver(self, target)
+
+
+@dataclass(slots=True)
+class _TargetSaver:
+    saver: _Saver
+    target: Target
+
+    def __call__(self, failure: FailureReport) -> FailureReport:
+        saver = self.saver
+        try:
+            path = save(failure, self.target.name, saver.seed, saver.folder, saver.specification)
+        except OSError as error:
+            say(saver.messages, f"storeproof: the repro file could not be saved in {saver.folder}: {error}")
+            return failure
+        return failure.model_copy(update={"repro": str(path)})
+
+
+def _profile(name: str) -> Profile:
+    if name not in PROFILES:
+        raise UsageError(f"no profile {name!r}; there are {', '.join(PROFILES)}")
+    return dataclasses.replace(PROFILES[name])
+
+
+def _must_be_writable(file: Path | None) -> None:
+    if file is None:
+        return
+    if file.is_dir() or not file.absolute().parent.is_dir():
+        raise UsageError(
+            f"{file} cannot be written: {'it is a folder' if file.is_dir() else 'its folder is not there'}"
+        )
+
+
+def _write(request: Request, reports: list[Report], specification: Specification) -> None:
+    try:
+        if request.json:
+            request.json.write_text(reports_json(reports), encoding="utf-8")
+        if request.junit:
+            request.junit.write_text(junit_xml(reports, specification), encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"the report could not be written: {error}") from error

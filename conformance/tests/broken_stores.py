@@ -1,0 +1,15 @@
+"""Every hand-broken store, and a few right ones that are merely unusual. `storeproof selftest` reads both lists."""
+
+from tests.broken import Broken
+from tests.broken_leases import LEASES
+from tests.broken_log import LOG
+from tests.broken_runs import RUNS
+from tests.broken_schedules import SCHEDULES
+from tests.broken_subscriptions import SUBSCRIPTIONS
+from tests.broken_values import VALUES
+from tests.broken_wakeups import WAKEUPS
+from tests.unusual_stores import UNUSUAL
+
+__all__ = ["BROKEN", "UNUSUAL"]
+
+BROKEN: tuple[Broken, ...] = (*RUNS, *LOG, *LEASES, *WAKEUPS, *SCHEDULES, *VALUES, *SUBSCRIPTIONS)

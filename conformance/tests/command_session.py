@@ -1,0 +1,35 @@
+"""Runs the command in a process of its own, in a folder where report_stores can be imported."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+HERE = Path(__file__).parent
+
+
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """What a command left."""
+
+    code: int
+    out: str
+    err: str
+
+
+def storeproof(*arguments: str, folder: Path, timeout_s: float = 60, env: dict[str, str] | None = None) -> Ran:
+    """`storeproof ARGUMENTS`, in `folder`."""
+    command = [sys.executable, "-W", "error", "-m", "storeproof.conformance.cli", *arguments]
+    found = subprocess.run(
+        command,
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=timeout_s,
+        env={**os.environ, "PYTHONPATH": str(HERE), **(env or {})},
+        check=False,
+    )
+    return Ran(found.returncode, found.stdout, found.stderr)
