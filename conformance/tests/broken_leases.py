@@ -209,7 +209,7 @@ class StaleByArrival(MemoryStore):
 
 class StaleWithoutLimit(MemoryStore):
     async def claim_stale_runs(self, *, limit: int, **given: Any) -> list[t.RunClaim]:
-        return await super().claim_stale_runs(limit=1_000_000 if limit.__class__ is int and limit > 0 else limit, **given)
+        return await super().claim_stale_runs(limit=1_000_000 if limit.__class__ is int and 0 < limit < 2**53 else limit, **given)
 
 
 class StaleLimitBeforeFilter(MemoryStore):

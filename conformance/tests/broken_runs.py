@@ -302,7 +302,7 @@ RUNS: tuple[Broken, ...] = (
     broken(FinishedKeepsLease, "markRunFinished keeps the lease", "markRunFinished.finished"),
     broken(FinishedOnce, "markRunFinished ignores a second output", "markRunFinished.finished"),
     broken(FinishedClearsError, "markRunFinished clears the error", "markRunFinished.finished"),
-    broken(FinishedDropsTimers, "markRunFinished drops the run's timers", "markRunFinished.finished"),
+    broken(FinishedDropsTimers, "markRunFinished drops the run's timers", "markRunFinished.finished", "markRunFinished.unknown"),
     broken(FinishedNullIsAbsent, "markRunFinished stores null as absent", "markRunFinished.finished", "values.json"),
     broken(ErroredClearsOutput, "markRunErrored clears the output", "markRunErrored.errored"),
     broken(ErroredStoresCode, "markRunErrored stores the code in the error", "markRunErrored.errored"),

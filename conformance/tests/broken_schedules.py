@@ -42,7 +42,7 @@ class UpsertDropsBuckets(MemoryStore):
 
 class UpsertTakesLongIds(MemoryStore):
     async def upsert_schedule(self, *, schedule_id: str, workflow_id: str, **given: Any) -> None:
-        short = schedule_id[:500] if isinstance(schedule_id, str) and len(schedule_id) > 400 else schedule_id
+        short = schedule_id[:500] if isinstance(schedule_id, str) and 200 < len(schedule_id) < 1_006 else schedule_id
         await super().upsert_schedule(schedule_id=short, workflow_id=workflow_id, **given)
 
 

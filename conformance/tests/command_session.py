@@ -7,6 +7,11 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, cast
+
+from jsonschema import Draft202012Validator
+from jsonschema.protocols import Validator
+from storeproof.conformance.schemafiles import schema
 
 HERE = Path(__file__).parent
 
@@ -33,3 +38,12 @@ def storeproof(*arguments: str, folder: Path, timeout_s: float = 60, env: dict[s
         check=False,
     )
     return Ran(found.returncode, found.stdout, found.stderr)
+
+
+def unfit(name: str, value: object) -> list[str]:
+    """What keeps a value from fitting a published schema."""
+    return [error.message for error in _validator(name).iter_errors(cast(Any, value))]
+
+
+def _validator(name: str) -> Validator:
+    return Draft202012Validator(schema(name))

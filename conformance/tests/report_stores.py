@@ -11,13 +11,12 @@ from typing import Any
 from storeproof.adapters.memory import MemoryStore
 
 
-class OverlongLease(MemoryStore):
-    """A lease is held at its very end still."""
+class Steals(MemoryStore):
+    """Takes every lease from its holder."""
 
     @staticmethod
     def _lease_is_free(row: dict[str, Any], owner: str, now: int) -> bool:
-        held = row.get("lease")
-        return held is None or held["owner"] == owner or held["expiresAt"] < now
+        return True
 
 
 class DeletesByPrefix(MemoryStore):
@@ -40,17 +39,6 @@ class Blocks(MemoryStore):
 
     async def claim_run(self, **_: Any) -> Any:
         time.sleep(3600)
-
-
-class Spins(MemoryStore):
-    """An endless loop that catches every Exception."""
-
-    async def claim_run(self, **_: Any) -> Any:
-        while True:
-            try:
-                time.sleep(0.01)
-            except Exception:
-                continue
 
 
 class HangsInAThread(MemoryStore):

@@ -12,9 +12,11 @@ from dataclasses import dataclass
 
 from storeproof.conformance.closing import closing_steps, plain_reading
 from storeproof.conformance.judgement import decisive_rule
-from storeproof.conformance.programs import REOPEN, Program
+from storeproof.conformance.programs import REOPEN, Call, Program
 from storeproof.conformance.runner import Closing, Mismatch, Runner, expected_step
+from storeproof.conformance.suspicion import by_suspicion
 from storeproof.reference.model import Model, State
+from storeproof.reference.tables import rows
 
 OBSERVERS = (
     {"loadRun", "loadExecution", "getRunTimeline", "listRuns"},
@@ -38,7 +40,7 @@ def blame(runner: Runner, program: Program, mismatch: Mismatch) -> Blame:
         return Blame(direct, None)  # the rows are right, so the state is
     last = min(mismatch.index, len(program) - 1)
     end = last + 1 if mismatch.closing else last
-    readings: tuple[Closing, ...] = (plain_reading, closing_steps)
+    readings: tuple[Closing, ...] = (_plain_reading, closing_steps)
     for reading in readings:
         for length in range(1, end + 1):
             wrong = _wrong_reads(runner, program[:length], reading)
@@ -51,6 +53,17 @@ def _only_order(model: Model, rules: tuple[str, ...]) -> bool:
     return all(model.specification.rules[rule].kind in ("order", "ties") for rule in rules)
 
 
+def _plain_reading(model: Model, state: State, program: Program) -> Program:
+    """The plain reading, and runs made for logs that have none, so that more than one kind of read shows each log."""
+    runs = {row["runId"] for row in rows(state, "runs", 1)}
+    calls: list[Call] = []
+    for run_id in dict.fromkeys(row["runId"] for row in rows(state, "events", 2)):
+        if run_id not in runs:
+            calls.append(Call("createRun", {"runId": run_id, "workflowId": "w", "input": None, "now": 0}))
+            calls += [Call(name, {"runId": run_id}) for name in ("loadExecution", "getRunTimeline")]
+    return (*plain_reading(model, state, program), *calls)
+
+
 def _judged(runner: Runner, prefix: Program, direct: tuple[str, ...], wrong: dict[str, str], index: int) -> Blame:
     """`wrong` maps each operation whose reading disagrees to its rule."""
     write = _rule_of_last_step(runner.model, prefix)
@@ -60,7 +73,7 @@ def _judged(runner: Runner, prefix: Program, direct: tuple[str, ...], wrong: dic
         (read, rule), *_ = wrong.items()
         if any(read in observers for observers in OBSERVERS):
             return Blame(tuple(dict.fromkeys((rule, *direct))), None)
-        return Blame(tuple(dict.fromkeys((*direct, write, rule))), index)
+        return Blame(by_suspicion(runner, (*direct, write, rule)), index)
     cross_cutting = tuple(rule for rule in direct if rule.split(".")[0] not in runner.model.specification.operations)
     return Blame(tuple(dict.fromkeys((write, *cross_cutting))), index)
 

@@ -16,16 +16,30 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from storeproof.conformance.report import Report
-from storeproof.conformance.session import Profile
+from storeproof.conformance.checks import CHECKS
+from storeproof.conformance.failures import HarnessError
+from storeproof.conformance.runner import Runner
+from storeproof.conformance.session import Profile, Session
 from storeproof.conformance.targets import StoreTarget
-from storeproof.conformance.verify import verify
+from storeproof.reference.model import Model
 from storeproof.spec.loader import load
 
 FOLDER = Path(__file__).parents[2]
 """The part's folder in a checkout; the lists are in its tests."""
-FIRST = Profile("selftest", 15, 150, most_failures=1)
-MORE = Profile("selftest", 15, 150, most_failures=8)
+PROFILE = Profile("selftest", 8, 150, most_failures=8)
+
+
+@dataclass(slots=True)
+class _UntilNamed(Session):
+    """A session that ends when a failure names an expected rule, or after as many as the profile says."""
+
+    expected: frozenset[str] = frozenset()
+
+    @property
+    def full(self) -> bool:
+        """Whether there is nothing more to be learnt."""
+        named = any(not self.expected.isdisjoint(failure.rules) for failure in self.failures)
+        return named or len(self.failures) >= self.profile.most_failures
 
 
 class HandBroken(Protocol):
@@ -53,7 +67,12 @@ class Finding:
     first: bool
     """It is the first rule of the first failure."""
     rules: tuple[str, ...]
-    verdict: str
+    led_by: tuple[str, ...]
+    """The rules of the first failure, where it is another one."""
+    check: str
+    """The check that said it."""
+    others: tuple[str, ...]
+    """Every rule named that is not expected."""
     error: str | None
 
 
@@ -89,22 +108,32 @@ def cores() -> int:
 def _finding(job: tuple[str, str, int]) -> Finding:
     kind, name, seed = job
     store = next(store for store in stores(kind) if store.name == name)
-    report = _verified(store, seed, FIRST)
-    first = bool(report.failures) and report.failures[0].rules[0] in store.expected
-    if report.failures and not _named(store, report):
-        report = _verified(store, seed, MORE)
-    rules = _named(store, report) or tuple(report.failures[0].rules if report.failures else ())
-    found = bool(_named(store, report))
-    return Finding(name, store.says, tuple(sorted(store.expected)), found, first, rules, report.verdict, report.error)
-
-
-def _verified(store: HandBroken, seed: int, profile: Profile) -> Report:
     specification = load()
-    return verify(StoreTarget(store.name, store.make, specification), specification, profile, seed=seed)
-
-
-def _named(store: HandBroken, report: Report) -> tuple[str, ...]:
-    for failure in report.failures:
-        if not store.expected.isdisjoint(failure.rules):
-            return tuple(failure.rules)
-    return ()
+    runner = Runner(StoreTarget(store.name, store.make, specification), Model(specification))
+    # A right store is looked at until the end, so nothing is expected of it before.
+    session = _UntilNamed(runner, PROFILE, seed, expected=store.expected if kind == "BROKEN" else frozenset())
+    error = None
+    try:
+        runner.open()
+        for check in CHECKS.values():
+            if not session.full:
+                check(session)
+    except HarnessError as problem:
+        error = str(problem)
+    finally:
+        runner.close()
+    failures = session.failures
+    led_by = tuple(failures[0].rules if failures else ())
+    named = next((tuple(each.rules) for each in failures if not store.expected.isdisjoint(each.rules)), ())
+    return Finding(
+        name=name,
+        says=store.says,
+        expected=tuple(sorted(store.expected)),
+        found=bool(named),
+        first=bool(led_by) and led_by[0] in store.expected,
+        rules=named or led_by,
+        led_by=led_by,
+        check=failures[-1].check if failures else "",
+        others=tuple(rule for each in failures for rule in each.rules if rule not in store.expected),
+        error=error,
+    )

@@ -96,7 +96,7 @@ def _different(
     specification = model.specification
     message = "; ".join(difference.describe() for difference in found[:4])
     known = _result_fields(specification)
-    if all(item.kind == "extra" and item.path[-1] not in known and not _in_json(item.path) for item in found):
+    if all(_is_extra_field(item) and item.path[-1] not in known for item in found):
         return Judgement(("answers.extra-fields",), message)
     rule = decisive_rule(specification, call.operation, expected)
     answered = expected.outcome.value if isinstance(expected.outcome, Returned) else None
@@ -116,6 +116,11 @@ def _shape_rules(found: Iterable[Difference]) -> tuple[str, ...]:
         elif item.kind == "extra" and item.actual is None:
             rules.append("answers.schema")
     return tuple(dict.fromkeys(rules))
+
+
+def _is_extra_field(item: Difference) -> bool:
+    """An element too many in a list is no field: it is a row that should not be there."""
+    return item.kind == "extra" and isinstance(item.path[-1], str) and not _in_json(item.path)
 
 
 def _in_json(path: tuple[str | int, ...]) -> bool:

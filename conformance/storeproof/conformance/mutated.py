@@ -6,14 +6,39 @@ All at wire level, without a Python store in between: what is tested here is the
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, NoReturn
+from dataclasses import dataclass
+from typing import Any, NoReturn, Protocol
 
 from storeproof.conformance.programs import Arguments, Program
-from storeproof.reference.model import Model, Outcome, Raised, Returned, State
+from storeproof.reference.model import Model, Outcome, Raised, Returned, State, Step
 from storeproof.reference.mutants import Mutant
 from storeproof.spec.compiler import EvaluationError
 from storeproof.spec.jsonvalues import equal
 from storeproof.spec.specification import Specification
+
+
+class Stepping(Protocol):
+    """What executes a program: a model, or one operation of it beside another model's."""
+
+    def initial(self) -> State: ...
+    def step(self, state: State, operation: str, args: Arguments) -> Step: ...
+
+
+@dataclass(frozen=True, slots=True)
+class OneOperation:
+    """The right model with one operation of a wrong one: a function that several operations call is wrong in each."""
+
+    right: Model
+    wrong: Model
+    operation: str
+
+    def initial(self) -> State:
+        """The state of a new store."""
+        return self.right.initial()
+
+    def step(self, state: State, operation: str, args: Arguments) -> Step:
+        """One operation."""
+        return (self.wrong if operation == self.operation else self.right).step(state, operation, args)
 
 
 def mutated_model(mutant: Mutant) -> Model:
@@ -21,7 +46,7 @@ def mutated_model(mutant: Mutant) -> Model:
     return Model(Specification.from_data(mutant.data))
 
 
-def answer(model: Model, state: State, operation: str, args: Arguments) -> tuple[State, Outcome]:
+def answer(model: Stepping, state: State, operation: str, args: Arguments) -> tuple[State, Outcome]:
     """One step; a model so wrong that it fails answers an exception no store may raise."""
     try:
         step = model.step(state, operation, args)
@@ -40,7 +65,7 @@ def outcomes(model: Model, program: Program) -> list[Outcome]:
     return found
 
 
-def told_apart(wrong: Model, program: Program, expected: Iterable[Outcome]) -> bool:
+def told_apart(wrong: Stepping, program: Program, expected: Iterable[Outcome]) -> bool:
     """Whether one of the answers of `wrong` is not the expected one; stops at the first."""
     state = wrong.initial()
     for call, right in zip(program, expected, strict=True):

@@ -14,15 +14,16 @@ from typing import TypeAlias
 
 from storeproof.conformance.choices import RandomChoices
 from storeproof.conformance.closing import closing_steps
+from storeproof.conformance.crowds import crowd_programs
 from storeproof.conformance.generation import draw_program, weighted_operations
 from storeproof.conformance.minimise import minimised
-from storeproof.conformance.mutated import mutated_model, outcomes, told_apart
+from storeproof.conformance.mutated import OneOperation, Stepping, mutated_model, outcomes, told_apart
 from storeproof.conformance.programs import Program
 from storeproof.conformance.scenarios import crossing_programs, movable
 from storeproof.reference.model import Model
 from storeproof.reference.mutants import Mutant
 
-SEEDS = 800
+SEEDS = 500
 """Programs drawn for one goal before it is given up."""
 LENGTHS = (4, 8, 12, 20)
 SHRINK_TRIES = 4_000
@@ -41,7 +42,7 @@ class _Piece:
     operation: str
     program: Program
     rules: set[str]
-    killed: dict[str, Model] = field(default_factory=dict[str, Model])
+    killed: dict[str, Stepping] = field(default_factory=dict[str, Stepping])
 
 
 def made_vectors(model: Model, mutants: Iterable[Mutant]) -> dict[str, Program]:
@@ -49,13 +50,13 @@ def made_vectors(model: Model, mutants: Iterable[Mutant]) -> dict[str, Program]:
 
     Raises GoalError where a goal is not reached; a mutant that changes no answer belongs among the survivors.
     """
-    alive = {mutant.id: (mutant, mutated_model(mutant)) for mutant in mutants}
+    alive = _goals(model, mutants)
     pieces: list[_Piece] = []
     covered: set[str] = set()
 
     def keep(operation: str, program: Program) -> None:
         right = outcomes(model, program)
-        killed = {name: wrong for name, (_, wrong) in alive.items() if told_apart(wrong, program, right)}
+        killed = {name: goal.wrong for name, goal in alive.items() if told_apart(goal.wrong, program, right)}
         new = exercised(model, program) - covered
         covered.update(new)
         for name in killed:
@@ -66,12 +67,41 @@ def made_vectors(model: Model, mutants: Iterable[Mutant]) -> dict[str, Program]:
         for rule in operation.rules:
             if rule.kind != "promise" and rule.id not in covered:
                 keep(operation.name, _reached(model, operation.name, rule.id, _exercises(model, rule.id)))
-        for name in [name for name, (mutant, _) in alive.items() if operation.name in _operations(model, mutant)]:
+        for name in [name for name, goal in alive.items() if goal.operation == operation.name]:
             if name in alive:
-                mutant, wrong = alive[name]
-                rule_id = mutant.rule if "." in mutant.rule else None
-                keep(operation.name, _reached(model, operation.name, rule_id, _tells_apart(model, wrong), name))
-    return _named(_merged(model, pieces))
+                goal = alive[name]
+                try:
+                    keep(operation.name, _reached(model, operation.name, goal.rule, _tells_apart(model, goal.wrong), name))
+                except GoalError:
+                    if goal.must:
+                        raise
+                    del alive[name]  # a function wrong in one operation only need not show
+    pieces = _merged(model, pieces)
+    pieces += [_Piece(operation, program, set()) for operation, program in crowd_programs()]
+    return _named(pieces)
+
+
+@dataclass(frozen=True, slots=True)
+class _Goal:
+    operation: str
+    rule: str | None
+    wrong: Stepping
+    must: bool
+
+
+def _goals(model: Model, mutants: Iterable[Mutant]) -> dict[str, _Goal]:
+    """Every mutant in its operation; a mutated function once in each operation that calls it, and as a whole in one."""
+    goals: dict[str, _Goal] = {}
+    for mutant in mutants:
+        wrong = mutated_model(mutant)
+        callers = sorted(_operations(model, mutant))
+        if "." in mutant.rule:
+            goals[mutant.id] = _Goal(callers[0], mutant.rule, wrong, True)
+            continue
+        for name in callers:
+            goals[f"{mutant.id} in {name}"] = _Goal(name, None, OneOperation(model, wrong, name), False)
+        goals[mutant.id] = _Goal(callers[-1], None, wrong, True)
+    return goals
 
 
 def exercised(model: Model, program: Program) -> set[str]:
@@ -89,7 +119,7 @@ def _exercises(model: Model, rule: str) -> Reaches:
     return lambda program: rule in exercised(model, program)
 
 
-def _tells_apart(model: Model, wrong: Model) -> Reaches:
+def _tells_apart(model: Model, wrong: Stepping) -> Reaches:
     return lambda program: told_apart(wrong, program, outcomes(model, program))
 
 

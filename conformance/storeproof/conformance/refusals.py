@@ -22,11 +22,11 @@ SETUP: Program = (
     Call("createRun", {"runId": "a", "workflowId": "w", "input": {"k": 1}, "now": 10}),
     Call("appendEvents", {"runId": "a", "expectedNextIndex": 0, "events": [{"type": "RUN_STARTED", "ts": 10}]}),
     Call("markRunPaused", {"runId": "a", "waitingFor": {"signalName": "go"}, "now": 11}),
-    Call("scheduleTimer", {"runId": "a", "workflowId": "w", "wakeAt": 20, "signalId": "t", "now": 12}),
+    Call("scheduleTimer", {"runId": "a", "workflowId": "w", "wakeAt": 20, "signalId": "a", "now": 12}),
     Call(
         "upsertSchedule",
         {
-            "scheduleId": "s",
+            "scheduleId": "a",
             "workflowId": "w",
             "schedule": {"kind": "interval", "everyMs": 10},
             "overlapPolicy": "skip",
@@ -36,7 +36,7 @@ SETUP: Program = (
         },
     ),
 )
-"""A state in which a bad call that was half taken would show."""
+"""A state in which a bad call that was half taken would show; its ids are those that the bad calls name."""
 
 _PLAIN: dict[str, Any] = {
     "Id": "a", "Text": "x", "Integer": 0, "Positive": 1, "Time": 20, "Json": {"k": 1}, "JsonObject": {"k": 1},

@@ -20,8 +20,10 @@ from storeproof.spec.errors import CannotTellError
 
 T = TypeVar("T")
 Closing: TypeAlias = Callable[[Model, State, Program], Program]
-CLOSING_S = 10.0
-"""Seconds for closing a target, and again for ending what it left on the loop."""
+CLOSING_S = 20.0
+"""Seconds for closing a target."""
+LEFT_S = 2.0
+"""Seconds for ending what it left on the loop."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +80,7 @@ class Runner:
         finally:
             left = asyncio.all_tasks(self.loop.get_loop())
             try:
-                with watch(CLOSING_S):
+                with watch(LEFT_S):
                     self.loop.close()
             except Blocked:  # a task or a thread that never ends: everything about it has been said
                 abandoned.extend(left)

@@ -43,6 +43,8 @@ CONFUSABLE: tuple[str, ...] = (
 """Ids a careless key, pattern, collation or conversion takes for each other."""
 
 
+LONGEST_IDS = ("y" * 1024, "y" * 1023 + "z", "\U0001f600" * 256, "\U0001f600" * 255 + "\U0001f601")
+
 JOINED = (
     (("a", "b:c"), ("a:b", "c")),
     (("a:b", "b"), ("a", "b:b")),
@@ -166,8 +168,8 @@ def size_program() -> Program:
     )
 
 
-def id_length_program(ids: tuple[str, ...] = ("y" * 1024, "\U0001f600" * 256)) -> Program:
-    """Ids of the longest kind, also of characters of four bytes, in every key."""
+def id_length_program(ids: tuple[str, ...] = LONGEST_IDS) -> Program:
+    """Ids of the longest kind, also of characters of four bytes, in every key; some differ in the last one only."""
     calls: list[Call] = []
     for name in ids:
         wait = {"signalName": "go", "stepId": name}
@@ -200,6 +202,7 @@ def id_programs() -> Iterator[Program]:
     pairs = list(combinations(CONFUSABLE[:7], 2))
     pairs += [(left, right) for left in CONFUSABLE for right in CONFUSABLE[7:] if left != right and left[0] == right[0]]
     pairs += [("\U0001f600", "\ue000"), ("\ue000", "\U0001f600"), ("1", "null"), ("signal:a", "approval:a")]
+    pairs += [("é", "e\u0301"), ("e\u0301", "é"), ("é", "e"), ("ss", "ß"), ("i", "I"), ("a", "\uff41")]
     for left, right in dict.fromkeys(pairs):
         yield pair_program((left, left), (right, right))
     for joined in (
@@ -227,10 +230,12 @@ def pair_program(left: tuple[str, str], right: tuple[str, str]) -> Program:
             Call("markRunPaused", {"runId": run, **waits, "now": 2}),
         ]
     run, other = left
+    early = {"now": 5, "limit": 9, "leaseOwner": "early", "leaseMs": 1}
     signal = {"signalId": other, "name": other, "payload": 0}
     rival = {"signalId": right[1], "name": right[1], "payload": 0}
     lease = {"leaseOwner": run, "leaseMs": 5, "now": 5}
     calls += [
+        Call("claimDueTimers", early),  # before a delivery drops one of them
         Call("deliverSignal", {"runId": run, "delivery": signal, "now": 3}),
         Call("deliverApproval", {"runId": right[0], "approval": {"approvalId": right[1], "approved": True}, "now": 3}),
         Call("deliverSignal", {"runId": right[0], "delivery": rival, "now": 3}),

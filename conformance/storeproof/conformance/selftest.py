@@ -98,9 +98,8 @@ def alarms(findings: Iterable[Finding]) -> list[str]:
     """Right stores that were said to be wrong."""
     problems: list[str] = []
     for finding in findings:
-        wrong = [rule for rule in finding.rules if rule not in finding.expected]
-        if finding.error or finding.verdict == "fails" or wrong:
-            said = finding.error or f"{finding.verdict}, {', '.join(finding.rules)}"
+        if finding.error or finding.others:
+            said = finding.error or ", ".join(finding.others)
             problems.append(f"{finding.name} ({finding.says}) is right, and the kit says: {said}")
     return problems
 
@@ -146,7 +145,8 @@ def _print_broken(console: Console, broken: Sequence[Finding]) -> None:
     for finding in broken:
         if finding.found and not finding.first:
             console.print(
-                f"right rule not first: {finding.name} ({escape(finding.says)}): {', '.join(finding.rules)}", soft_wrap=True
+                f"right rule not first: {finding.name} ({escape(finding.says)}): {', '.join(finding.led_by)}",
+                soft_wrap=True,
             )
 
 

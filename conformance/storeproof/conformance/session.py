@@ -20,8 +20,9 @@ from storeproof.spec.specification import Specification
 
 MOST_HANGING = 3
 """After so many programs that ended in a hanging call the run ends: every further one takes as long."""
+MOST_HANGING_TRIES = 3
 MOST_WAITING_S = 15.0
-"""Seconds for making a program small that ends in a hanging call."""
+"""Tries and seconds for making a program small that ends in a hanging call."""
 
 
 class Progress(Protocol):
@@ -162,12 +163,16 @@ class Session:
         hangs = isinstance(mismatch.actual, Raised) and mismatch.actual.name == "NoAnswer"
         self.hung += hangs
         until = time.monotonic() + MOST_WAITING_S
+        waited = 0
 
         def still_fails(shorter: Program) -> bool:
-            if hangs and time.monotonic() > until:
-                return False  # each try waits for the limit of a call again
+            nonlocal waited
+            if hangs and (waited >= MOST_HANGING_TRIES or time.monotonic() > until):
+                return False  # each try that still hangs waits for the limit of a call again
             found = self.runner.run(shorter, closing).mismatch
-            return found is not None and found.judgement.rules == mismatch.judgement.rules
+            fails = found is not None and found.judgement.rules == mismatch.judgement.rules
+            waited += fails
+            return fails
 
         if hangs and not mismatch.closing:
             program = program[: mismatch.index + 1]

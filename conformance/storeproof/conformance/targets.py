@@ -108,7 +108,9 @@ class StoreTarget:
         self._space = AsyncExitStack()
         try:
             yielded = await self._space.enter_async_context(self._factory())
-        except Exception as error:
+        except HarnessError:
+            raise
+        except (Exception, SystemExit) as error:
             raise HarnessError(f"{self.name}: the factory failed: {_named(error)}") from error
         self._reopenable = yielded if isinstance(yielded, Reopenable) else None
         if self._reopenable:

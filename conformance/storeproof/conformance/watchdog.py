@@ -6,12 +6,15 @@ Another user's timer, such as pytest-timeout's, is put back afterwards.
 
 from __future__ import annotations
 
+import asyncio
 import signal
 import threading
 import time
 from collections.abc import Generator
 from contextlib import contextmanager
-from typing import NoReturn
+
+PATIENCE_S = 5.0
+"""Seconds that a cancelled call gets to clean up, such as to cancel a query on its server."""
 
 
 class Blocked(BaseException):
@@ -24,12 +27,24 @@ abandoned: list[object] = []
 
 @contextmanager
 def watch(limit_s: float) -> Generator[None]:
-    """Raises Blocked in the body when it takes longer than so many seconds."""
+    """Raises Blocked in the body when it takes longer than so many seconds.
+
+    Where the event loop is idle, nothing blocks it: what was cancelled may be cleaning up, and gets PATIENCE_S more.
+    """
     if threading.current_thread() is not threading.main_thread() or not hasattr(signal, "SIGALRM"):
         yield
         return
+    patient = False
+
+    def bark(_number: int, _frame: object) -> None:
+        nonlocal patient
+        if patient or not _idle():
+            raise Blocked
+        patient = True
+        signal.setitimer(signal.ITIMER_REAL, PATIENCE_S)
+
     started = time.monotonic()
-    before = signal.signal(signal.SIGALRM, _bark)
+    before = signal.signal(signal.SIGALRM, bark)
     left, interval = signal.setitimer(signal.ITIMER_REAL, limit_s)
     try:
         yield
@@ -40,5 +55,9 @@ def watch(limit_s: float) -> Generator[None]:
             signal.setitimer(signal.ITIMER_REAL, max(0.001, left - (time.monotonic() - started)), interval)
 
 
-def _bark(_number: int, _frame: object) -> NoReturn:
-    raise Blocked
+def _idle() -> bool:
+    """Whether an event loop runs here and waits."""
+    try:
+        return asyncio.current_task() is None
+    except RuntimeError:
+        return False
