@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import psycopg
 from psycopg import sql
 from storeproof.adapters.postgres import PostgresStore, TableNames
-from storeproof.conformance.embedded import embedded_url as server_url
+from storeproof.conformance.embedded import embedded_url
 
 T = TypeVar("T")
 
@@ -26,7 +26,7 @@ async def fresh_schema(name: str | None = None) -> AsyncGenerator[str]:
     try:
         yield schema
     finally:
-        async with await psycopg.AsyncConnection.connect(server_url(), autocommit=True) as connection:
+        async with await psycopg.AsyncConnection.connect(embedded_url(), autocommit=True) as connection:
             await connection.execute("set client_min_messages to warning")
             await connection.execute(sql.SQL("drop schema if exists {} cascade").format(sql.Identifier(schema)))
 
@@ -36,7 +36,7 @@ async def fresh_store(*, tables: TableNames | None = None) -> AsyncGenerator[tup
     """A store on an empty migrated schema, and the schema's name."""
     async with (
         fresh_schema() as schema,
-        PostgresStore(server_url(), schema=schema, tables=tables, poll_ms=10) as store,
+        PostgresStore(embedded_url(), schema=schema, tables=tables, poll_ms=10) as store,
     ):
         await store.ensure_schema()
         yield store, schema
@@ -79,8 +79,8 @@ class Session:
 @asynccontextmanager
 async def session(schema: str) -> AsyncGenerator[Session]:
     async with (
-        await psycopg.AsyncConnection.connect(server_url()) as connection,
-        await psycopg.AsyncConnection.connect(server_url(), autocommit=True) as observer,
+        await psycopg.AsyncConnection.connect(embedded_url()) as connection,
+        await psycopg.AsyncConnection.connect(embedded_url(), autocommit=True) as observer,
     ):
         await connection.execute(sql.SQL("set search_path to {}").format(sql.Identifier(schema)))
         await connection.commit()

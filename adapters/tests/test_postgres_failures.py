@@ -11,8 +11,9 @@ from psycopg import errors
 from storeproof.adapters.postgres import PostgresStore
 from storeproof.adapters.postgres.connections import Unreachable
 from storeproof.adapters.postgres.failures import ATTEMPTS, Changed, attempted
+from storeproof.conformance.embedded import embedded_url
 from storeproof.spec.errors import StoreUnavailable
-from tests.embedded_postgres import Session, fresh_schema, on_store, server_url, session
+from tests.embedded_postgres import Session, fresh_schema, on_store, session
 
 EVENT: dict[str, Any] = {"type": "X", "ts": 1}
 
@@ -74,7 +75,7 @@ def test_connections_the_server_closed_while_idle_are_not_used() -> None:
 
 def test_a_missing_schema_says_what_to_run() -> None:
     async def main() -> None:
-        async with fresh_schema() as schema, PostgresStore(server_url(), schema=schema) as store:
+        async with fresh_schema() as schema, PostgresStore(embedded_url(), schema=schema) as store:
             with pytest.raises(StoreUnavailable, match=r"ensure_schema\(\).*storeproof migrate") as failure:
                 await store.load_run(run_id="r")
             assert isinstance(failure.value.__cause__, errors.UndefinedTable)
@@ -85,7 +86,7 @@ def test_a_missing_schema_says_what_to_run() -> None:
 
 def test_a_closed_store_and_an_unopened_one_say_so() -> None:
     async def main() -> None:
-        store = PostgresStore(server_url())
+        store = PostgresStore(embedded_url())
         with pytest.raises(StoreUnavailable, match="async with") as failure:
             await store.load_run(run_id="r")
         assert not failure.value.retryable

@@ -9,8 +9,9 @@ import psycopg
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from storeproof.adapters.postgres import PostgresStore, TableNames, migrations
+from storeproof.conformance.embedded import embedded_url
 from storeproof.spec.errors import LogConflict
-from tests.embedded_postgres import fresh_schema, server_url, session
+from tests.embedded_postgres import fresh_schema, session
 
 HOSTILE = 'sch"ema.A %s %(x)s :y;\n{runs}'
 NAMES = TableNames(
@@ -28,7 +29,7 @@ MINE = ["0000_workflow_store", "0001_storeproof_indexes"]
 
 
 def _engine() -> AsyncEngine:
-    return create_async_engine(server_url().replace("postgresql://", "postgresql+psycopg://"))
+    return create_async_engine(embedded_url().replace("postgresql://", "postgresql+psycopg://"))
 
 
 async def _use(store: PostgresStore) -> None:
@@ -75,7 +76,7 @@ async def _use(store: PostgresStore) -> None:
 @pytest.mark.parametrize("own_pool", [True, False])
 def test_names_of_any_kind(own_pool: bool) -> None:
     async def main() -> None:
-        database = server_url() if own_pool else _engine()
+        database = embedded_url() if own_pool else _engine()
         async with fresh_schema(HOSTILE), PostgresStore(database, schema=HOSTILE, tables=NAMES) as store:
             assert await store.ensure_schema() == MINE
             assert await migrations.check(database, schema=HOSTILE, tables=NAMES) == []
@@ -107,11 +108,11 @@ def test_the_search_path_decides_without_a_schema() -> None:
             async with session("public") as other:
                 await other.run(f"create schema {schema}")
                 await other.commit()
-            url = f"{server_url()}{'&' if '?' in server_url() else '?'}options=-csearch_path%3D{schema}"
+            url = f"{embedded_url()}{'&' if '?' in embedded_url() else '?'}options=-csearch_path%3D{schema}"
             async with PostgresStore(url) as store:
                 await store.ensure_schema()
                 await _use(store)
-            assert await migrations.check(server_url(), schema=schema) == []
+            assert await migrations.check(embedded_url(), schema=schema) == []
 
     asyncio.run(main())
 
@@ -137,7 +138,7 @@ def test_many_stores_set_up_at_once() -> None:
         async with fresh_schema() as schema:
 
             async def start() -> list[str]:
-                async with PostgresStore(server_url(), schema=schema, pool_size=1) as store:
+                async with PostgresStore(embedded_url(), schema=schema, pool_size=1) as store:
                     return await store.ensure_schema()
 
             applied = await asyncio.gather(*(start() for _ in range(8)))
@@ -155,12 +156,12 @@ def test_the_other_languages_tables_are_accepted_and_completed() -> None:
                 for statement in migrations.migrations()[0].statements(schema=schema, tables=TableNames()):
                     await other.run(statement)
                 await other.commit()
-            before = await migrations.check(server_url(), schema=schema)
+            before = await migrations.check(embedded_url(), schema=schema)
             assert "the migration 0001_storeproof_indexes is not recorded" in before
             assert "the index workflow_timers_wake_idx is missing" in before
             assert any(problem.startswith("the index workflow_events_type_idx is on") for problem in before)
-            assert await migrations.apply(server_url(), schema=schema) == MINE[1:]
-            assert await migrations.check(server_url(), schema=schema) == []
+            assert await migrations.apply(embedded_url(), schema=schema) == MINE[1:]
+            assert await migrations.check(embedded_url(), schema=schema) == []
 
     asyncio.run(main())
 
@@ -169,12 +170,12 @@ def test_the_script_for_psql_does_the_same_twice() -> None:
     async def main() -> None:
         async with fresh_schema(HOSTILE):
             script = migrations.migration_sql(schema=HOSTILE, tables=NAMES)
-            async with await psycopg.AsyncConnection.connect(server_url(), autocommit=True) as connection:
+            async with await psycopg.AsyncConnection.connect(embedded_url(), autocommit=True) as connection:
                 await connection.execute("set client_min_messages to warning")
                 for _ in range(2):
                     await connection.execute(script.encode())
-            assert await migrations.check(server_url(), schema=HOSTILE, tables=NAMES) == []
-            assert await migrations.apply(server_url(), schema=HOSTILE, tables=NAMES) == []
+            assert await migrations.check(embedded_url(), schema=HOSTILE, tables=NAMES) == []
+            assert await migrations.apply(embedded_url(), schema=HOSTILE, tables=NAMES) == []
 
     asyncio.run(main())
 
@@ -182,8 +183,8 @@ def test_the_script_for_psql_does_the_same_twice() -> None:
 def test_the_check_says_what_is_wrong_and_changes_nothing() -> None:
     async def main() -> None:
         async with fresh_schema() as schema:
-            assert len(await migrations.check(server_url(), schema=schema)) == 2 + 9
-            await migrations.apply(server_url(), schema=schema)
+            assert len(await migrations.check(embedded_url(), schema=schema)) == 2 + 9
+            await migrations.apply(embedded_url(), schema=schema)
             async with session(schema) as other:
                 await other.run("alter table workflow_runs drop column awaiting")
                 await other.run("alter table workflow_runs alter column wake_at type text")
@@ -199,7 +200,7 @@ def test_the_check_says_what_is_wrong_and_changes_nothing() -> None:
                 "the primary key of workflow_timers is not (run_id, signal_id)",
                 "the index workflow_schedules_fire_idx is missing",
             ]
-            assert await migrations.check(server_url(), schema=schema) == expected
-            assert await migrations.check(server_url(), schema=schema) == expected
+            assert await migrations.check(embedded_url(), schema=schema) == expected
+            assert await migrations.check(embedded_url(), schema=schema) == expected
 
     asyncio.run(main())

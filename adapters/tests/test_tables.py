@@ -13,7 +13,8 @@ from storeproof.adapters.d1.migrations import migration_sql as d1_migration_sql
 from storeproof.adapters.names import TableNames
 from storeproof.adapters.postgres import migrations
 from storeproof.adapters.tables import MAX_POSTGRES_NAME_BYTES, index_name, tables
-from tests.embedded_postgres import fresh_schema, server_url
+from storeproof.conformance.embedded import embedded_url
+from tests.embedded_postgres import fresh_schema
 from tests.reflection import differences
 
 NAMES = TableNames(runs="other runs", events="x" * MAX_POSTGRES_NAME_BYTES)
@@ -26,9 +27,9 @@ def test_postgres_has_the_defined_tables(names: TableNames) -> None:
             return differences(connection, dialect="postgresql", schema=schema, names=names)
 
         async with fresh_schema() as schema:
-            await migrations.apply(server_url(), schema=schema, tables=names)
-            assert await migrations.check(server_url(), schema=schema, tables=names) == []
-            url = server_url().replace("postgresql://", "postgresql+psycopg://")
+            await migrations.apply(embedded_url(), schema=schema, tables=names)
+            assert await migrations.check(embedded_url(), schema=schema, tables=names) == []
+            url = embedded_url().replace("postgresql://", "postgresql+psycopg://")
             engine = create_async_engine(url, poolclass=NullPool)
             try:
                 async with engine.connect() as connection:

@@ -202,6 +202,7 @@ LOG: tuple[Broken, ...] = (
         "a bad event leaves those before it stored",
         "appendEvents.arguments",
         "arguments.unkeepable",
+        careful=False,
     ),
     broken(AppendReversed, "appendEvents stores the events backwards", "appendEvents.appended"),
     broken(AppendNeedsRun, "appendEvents needs a run row", "appendEvents.appended", "appendEvents.empty"),
@@ -216,5 +217,5 @@ LOG: tuple[Broken, ...] = (
     broken(EventStampedWithFirst, "every event has the first one's createdAt", "appendEvents.appended"),
     broken(KnownEventsOnly, "events of unknown types are refused (ruling 20)", "appendEvents.appended"),
     broken(EventIsTrimmed, "fields of an event that the store does not know are lost", "appendEvents.appended", "values.json"),
-    broken(EventRunIdIsTheLogs, "an event's runId must be the log's (ruling 20)", "appendEvents.appended"),
+    broken(EventRunIdIsTheLogs, "an event's runId must be the log's (ruling 20)", "appendEvents.appended", "appendEvents.gap"),
 )

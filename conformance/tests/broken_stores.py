@@ -1,6 +1,7 @@
 """Every hand-broken store, and a few right ones that are merely unusual. `storeproof selftest` reads both lists."""
 
 from tests.broken import Broken
+from tests.broken_arguments import ARGUMENTS
 from tests.broken_leases import LEASES
 from tests.broken_log import LOG
 from tests.broken_runs import RUNS
@@ -12,4 +13,4 @@ from tests.unusual_stores import UNUSUAL
 
 __all__ = ["BROKEN", "UNUSUAL"]
 
-BROKEN: tuple[Broken, ...] = (*RUNS, *LOG, *LEASES, *WAKEUPS, *SCHEDULES, *VALUES, *SUBSCRIPTIONS)
+BROKEN: tuple[Broken, ...] = (*RUNS, *LOG, *LEASES, *WAKEUPS, *SCHEDULES, *VALUES, *SUBSCRIPTIONS, *ARGUMENTS)

@@ -290,7 +290,7 @@ WAKEUPS: tuple[Broken, ...] = (
     broken(TimerDueTooLate, "a timer is not due at wakeAt itself", "claimDueTimers.claimed"),
     broken(TimerIsRemoved, "a claimed timer is removed", "claimDueTimers.claimed"),
     broken(TimerIgnoresLease, "claimDueTimers ignores leases", "claimDueTimers.leased"),
-    broken(TimerPicksByArrival, "claimDueTimers picks and lists by arrival", "claimDueTimers.order"),
+    broken(TimerPicksByArrival, "claimDueTimers picks and lists by arrival", "claimDueTimers.order", "claimDueTimers.ties"),
     broken(TimerSortsAfterPicking, "claimDueTimers picks by arrival and then sorts", "claimDueTimers.order"),
     broken(TimerTiesBySignal, "timers of equal time come by signal first", "claimDueTimers.ties", "ids.order"),
     broken(TimerLimitBeforeFilter, "claimDueTimers cuts before it filters", "claimDueTimers.limit", "claimDueTimers.claimed"),

@@ -57,7 +57,9 @@ class TiesByArrival(MemoryStore):
 class NoSubscriptions(MemoryStore):
     """subscribeEvents is optional."""
 
-    subscribe_events = property()  # type: ignore[assignment]
+    @property
+    def subscribe_events(self) -> Any:  # type: ignore[override]
+        raise AttributeError("subscribe_events")
 
 
 def _reversed(value: Any) -> Any:

@@ -10,16 +10,17 @@ from dataclasses import dataclass
 
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
-from storeproof.conformance import scenarios
+from storeproof.conformance import clock, idprograms, valueprograms
 from storeproof.conformance.choices import HypothesisChoices, RandomChoices
 from storeproof.conformance.generation import draw_program, weighted_operations
 from storeproof.conformance.programs import REOPEN, Call, Program
-from storeproof.conformance.refusals import refused_program
+from storeproof.conformance.refusals import crossing_programs, refused_program
 from storeproof.conformance.relevance import BY_SEQUENCES, concerns
 from storeproof.conformance.session import Session
 from storeproof.conformance.subscriptions import check_subscriptions
 from storeproof.conformance.vectors import recorded_programs
 from storeproof.spec.errors import CannotTellError
+from storeproof.spec.values import MAX_INTEGER
 
 LENGTHS = (8, 16, 4, 24)
 ENOUGH = 5
@@ -102,41 +103,44 @@ def check_arguments(session: Session) -> None:
             return
         if session.wants(f"{operation}.arguments", "arguments.unkeepable", *_rules_of(session, operation)):
             session.exercise(refused_program(session.specification, operation), "arguments")
-            for program in scenarios.crossing_programs(session.specification, operation):
+            for program in crossing_programs(session.specification, operation):
                 session.exercise(program, "arguments")
         session.tell("arguments", index + 1, len(operations))
 
 
 def check_values(session: Session) -> None:
     """Values that must come back equal, through every place that takes them."""
-    plain, plain_text = scenarios.value_program("plain"), scenarios.text_program("plain")
-    trials = [Trial("values.json", scenarios.value_program(value), plain) for value in scenarios.JSON_VALUES]
-    trials += [Trial("values.numbers", scenarios.value_program(value), plain) for value in scenarios.NUMBERS]
-    trials += [Trial("values.text", scenarios.text_program(text), plain_text) for text in scenarios.STRINGS]
-    trials.append(Trial("values.times", scenarios.large_times_program(), plain))
-    trials.append(Trial("values.size", scenarios.size_program(), plain))
+    plain, plain_text = valueprograms.value_program("plain"), valueprograms.text_program("plain")
+    trials = [Trial("values.json", valueprograms.value_program(value), plain) for value in valueprograms.JSON_VALUES]
+    trials += [Trial("values.numbers", valueprograms.value_program(value), plain) for value in valueprograms.NUMBERS]
+    trials += [Trial("values.text", valueprograms.text_program(text), plain_text) for text in valueprograms.STRINGS]
+    large, small = valueprograms.times_program(MAX_INTEGER - 10, MAX_INTEGER), valueprograms.times_program(90, 100)
+    trials.append(Trial("values.times", large, small))
+    trials.append(Trial("values.size", valueprograms.size_program(), plain))
     _exercise_all(session, "values", trials)
 
 
 def check_ids(session: Session) -> None:
     """Ids that careless stores take for each other, side by side."""
-    plain = scenarios.pair_program(("x", "x"), ("y", "y"))
-    trials = [Trial("ids.opaque", program, plain) for program in scenarios.id_programs()]
-    trials += [Trial("ids.kinds", program, scenarios.kinds_program("x", "y")) for program in scenarios.kinds_programs()]
-    trials.append(Trial("ids.length", scenarios.id_length_program(("x",)), scenarios.id_length_program(("y",))))
-    trials.append(Trial("ids.length", scenarios.id_length_program(), scenarios.id_length_program(("y",))))
-    plain = scenarios.order_program(("a", "b", "c", "d", "e", "f", "g"))
-    trials += [Trial("ids.order", program, plain) for program in scenarios.order_programs()]
+    plain = idprograms.pair_program(("x", "x"), ("y", "y"))
+    trials = [Trial("ids.opaque", program, plain) for program in idprograms.id_programs()]
+    trials += [
+        Trial("ids.kinds", program, idprograms.kinds_program("x", "y")) for program in idprograms.kinds_programs()
+    ]
+    trials.append(Trial("ids.length", idprograms.id_length_program(("x",)), idprograms.id_length_program(("y",))))
+    trials.append(Trial("ids.length", idprograms.id_length_program(), idprograms.id_length_program(("y",))))
+    plain = idprograms.order_program(("a", "b", "c", "d", "e", "f", "g"))
+    trials += [Trial("ids.order", program, plain) for program in idprograms.order_programs()]
     _exercise_all(session, "ids", trials)
 
 
 def check_clock(session: Session) -> None:
     """The recorded programs with all times moved: every answer moves with them."""
     trials = [
-        Trial("clock.given", scenarios.moved(session.specification, program, offset), program)
+        Trial("clock.given", clock.moved(session.specification, program, offset), program)
         for _name, program in recorded_programs()
-        for offset in scenarios.CLOCK_OFFSETS
-        if scenarios.movable(program)
+        for offset in clock.CLOCK_OFFSETS
+        if clock.movable(program)
     ]
     _exercise_all(session, "clock", trials)
 

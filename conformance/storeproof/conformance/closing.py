@@ -15,6 +15,8 @@ from storeproof.spec.values import MAX_INTEGER
 
 READER = "storeproof"
 """The lease owner of closing claims; no program uses it."""
+RIVAL = "storeproof-2"
+"""Claims what the reader holds."""
 
 _CLAIMS = (("timers", "claimDueTimers"), ("scheduleBuckets", "claimDueScheduleBuckets"), ("runs", "claimStaleRuns"))
 MOST_BOUNDARIES = 8
@@ -48,6 +50,20 @@ def boundary_reading(model: Model, state: State) -> Program:
             times |= _times(model, state, "schedules")
         near = sorted({max(0, time + step) for time in times for step in (-1, 0)})
         calls += [_claim(operation, time) for time in near[:MOST_BOUNDARIES] if time < MAX_INTEGER]
+    after = state
+    for call in calls:
+        after = model.step(after, call.operation, call.args).state
+    return (*calls, *_run_claims(after))
+
+
+def _run_claims(state: State) -> Program:
+    """A rival's claim of each leased run one before and at the end of its lease."""
+    calls: list[Call] = []
+    for row in rows(state, "runs", 1):
+        end = row["lease"]["expiresAt"] if "lease" in row else MAX_INTEGER
+        if end < MAX_INTEGER:
+            claim = {"runId": row["runId"], "leaseOwner": RIVAL, "leaseMs": 1}
+            calls += [Call("claimRun", {**claim, "now": now}) for now in (end - 1, end)]
     return tuple(calls)
 
 

@@ -12,6 +12,7 @@ from storeproof.conformance.programs import Arguments, Call, Program
 
 def crowd_programs() -> Iterator[tuple[str, Program]]:
     """(the operation it is about, the program)."""
+    yield "heartbeatRunLease", _leases()
     yield "claimDueTimers", _timers()
     yield "claimStaleRuns", _stale_runs()
     yield "claimDueScheduleBuckets", _buckets()
@@ -21,6 +22,39 @@ def crowd_programs() -> Iterator[tuple[str, Program]]:
 
 def _lease(owner: str, now: int, limit: int, lease_ms: int = 10) -> Arguments:
     return {"now": now, "limit": limit, "leaseOwner": owner, "leaseMs": lease_ms}
+
+
+def _leases() -> Program:
+    """Renewed late, by somebody else, and released by somebody else; ended with a lease."""
+    own: Arguments = {"runId": "a", "leaseOwner": "o", "leaseMs": 5}
+    other: Arguments = {**own, "leaseOwner": "p"}
+    load = Call("loadRun", {"runId": "a"})
+    state: Arguments = {"runId": "a", "workflowId": "w", "input": None, "createdAt": 0, "updatedAt": 40}
+    ended = [
+        step
+        for status in ("finished", "errored", "aborted")
+        for step in (
+            Call("saveRunState", {"state": {**state, "status": status}}),
+            Call("claimRun", {**other, "now": 50}),
+            Call("claimRun", {**own, "now": 50}),
+        )
+    ]
+    return (
+        Call("createRun", {"runId": "a", "workflowId": "w", "input": None, "now": 0}),
+        Call("claimRun", {**own, "now": 10}),
+        Call("heartbeatRunLease", {**other, "now": 12}),
+        load,
+        Call("releaseRunLease", {"runId": "a", "leaseOwner": "p"}),
+        load,
+        Call("heartbeatRunLease", {**other, "now": 20}),
+        load,
+        Call("heartbeatRunLease", {**own, "now": 20}),
+        load,
+        *ended,
+        Call("releaseRunLease", {"runId": "a", "leaseOwner": "o"}),
+        load,
+        Call("claimRun", {**other, "now": 60}),
+    )
 
 
 def _timers() -> Program:

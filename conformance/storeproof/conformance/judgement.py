@@ -34,7 +34,9 @@ def judge(model: Model, before: State, call: Call, expected: Step, actual: Outco
         return _different(model, before, call, expected, actual.value, found) if found else None
     rule = decisive_rule(model.specification, call.operation, expected)
     if isinstance(actual, Raised) and actual.name in _BROKEN_ANSWERS:
-        return Judgement((rule, _BROKEN_ANSWERS[actual.name]), f"{actual.name}: {actual.data['message']}")
+        broken = _BROKEN_ANSWERS[actual.name]
+        rules = (broken, rule) if broken == "answers.schema" else (rule, broken)
+        return Judgement(rules, f"{actual.name}: {actual.data['message']}")
     if isinstance(actual, Raised) and actual.name == "StoreUnavailable":
         message = f"answered StoreUnavailable although nobody touched its storage: {actual.data['message']}"
         return Judgement((rule,), message)
@@ -103,7 +105,8 @@ def _different(
     operation = specification.operations[call.operation].data
     if "each" in operation and is_array(actual) and is_array(answered):
         return _rows_differ(model, before, operation, expected, actual, found, message)
-    return Judgement((rule, *_shape_rules(found)), message)
+    shape = _shape_rules(found)
+    return Judgement((*shape, rule) if shape == ("answers.schema",) else (rule, *shape), message)
 
 
 def _shape_rules(found: Iterable[Difference]) -> tuple[str, ...]:
@@ -158,14 +161,19 @@ def _rows_differ(
         cut = {each[name]["id"] for name in ("limit", "skip") if name in each}
         if missing and rules and cut.issuperset(rules):
             # as many rows, but others: the pick followed another order
-            rules = _order_rules(model, before, operation, [*missing, *unwanted]) or rules
+            rules = _order_rules(model, before, operation, [*missing, *unwanted], picked=True) or rules
         elif missing and not rules:
             rules = [decided[key] for key in missing] + ([each["limit"]["id"]] if "limit" in each and got else [])
         elif not rules:
             rules = [yielding]  # one row twice
         return Judgement(tuple(dict.fromkeys(rules)), message)
     if got != wanted:
-        return Judgement(tuple(_order_rules(model, before, operation, got)) or (yielding,), message)
+        order = _order_rules(model, before, operation, got) or [yielding]
+        # Rows of another content are in another place because of it: the order is right for what the store holds.
+        altered = [
+            decided.get(key, yielding) for key in got if not _same_row(expected.outcome.value, actual, wanted, got, key)
+        ]
+        return Judgement(tuple(dict.fromkeys([*altered, *order])), message)
     rows_at_fault = [decided.get(wanted[item.path[0]], yielding) for item in found if isinstance(item.path[0], int)]
     return Judgement(tuple(dict.fromkeys([*rows_at_fault, *_shape_rules(found)])), message)
 
@@ -177,14 +185,24 @@ def _identity(item: Any, key: tuple[str, ...]) -> tuple[Any, ...]:
     return tuple(value if isinstance(value, str | int) else repr(value) for value in values)
 
 
-def _order_rules(model: Model, before: State, operation: Data, keys: list[tuple[Any, ...]]) -> list[str]:
-    """`order` if rows with different order keys changed places, `ties` if only equal ones did."""
+def _same_row(expected: list[Any], actual: list[Any], wanted: list[Any], got: list[Any], key: Any) -> bool:
+    return next(differences(expected[wanted.index(key)], actual[got.index(key)]), None) is None
+
+
+def _order_rules(
+    model: Model, before: State, operation: Data, keys: list[tuple[Any, ...]], *, picked: bool = False
+) -> list[str]:
+    """`order` if rows with different order keys changed places, `ties` if only equal ones did.
+
+    `picked`: the keys are those of rows a limit cut off and of the ones that came instead.
+    """
     each = operation["each"]
     relation = model.specification.relations[each["in"]]
     by_key = {tuple(row[name] for name in relation.key): row for row in rows(before, relation.name, len(relation.key))}
     order = _order_key(model, each["row"], each["order"]["by"])
     values = [order(by_key[key]) for key in keys if key in by_key]
-    if values == sorted(values) and "ties" in each:
+    in_order = all(value == values[0] for value in values) if picked else values == sorted(values)
+    if in_order and "ties" in each:
         return [each["ties"]["id"]]
     return [each["order"]["id"]]
 

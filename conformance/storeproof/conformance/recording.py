@@ -13,13 +13,14 @@ from itertools import chain
 from typing import TypeAlias
 
 from storeproof.conformance.choices import RandomChoices
+from storeproof.conformance.clock import movable
 from storeproof.conformance.closing import closing_steps
 from storeproof.conformance.crowds import crowd_programs
 from storeproof.conformance.generation import draw_program, weighted_operations
 from storeproof.conformance.minimise import minimised
 from storeproof.conformance.mutated import OneOperation, Stepping, mutated_model, outcomes, told_apart
 from storeproof.conformance.programs import Program
-from storeproof.conformance.scenarios import crossing_programs, movable
+from storeproof.conformance.refusals import crossing_programs
 from storeproof.reference.model import Model
 from storeproof.reference.mutants import Mutant
 
@@ -71,7 +72,10 @@ def made_vectors(model: Model, mutants: Iterable[Mutant]) -> dict[str, Program]:
             if name in alive:
                 goal = alive[name]
                 try:
-                    keep(operation.name, _reached(model, operation.name, goal.rule, _tells_apart(model, goal.wrong), name))
+                    keep(
+                        operation.name,
+                        _reached(model, operation.name, goal.rule, _tells_apart(model, goal.wrong), name),
+                    )
                 except GoalError:
                     if goal.must:
                         raise

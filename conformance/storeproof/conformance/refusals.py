@@ -169,3 +169,20 @@ def _wrong_values(definitions: Data, schema: Data, good: Any) -> Iterator[Any]:
         yield from _WRONG["object"]
         for wrong, _field in _wrong_objects(definitions, schema, good):
             yield wrong
+
+
+def crossing_programs(specification: Specification, operation: str) -> Iterator[Program]:
+    """Arguments that fit the schema field by field and break a rule together (rulings 17 and 19); the model judges."""
+    names = specification.contract["$defs"][specification.operations[operation].arguments]["properties"]
+    plain = plain_arguments(specification, operation)
+    if "leaseMs" in names:
+        for now, lease_ms in ((1, MAX_INTEGER), (MAX_INTEGER, 1), (0, MAX_INTEGER), (MAX_INTEGER - 1, 1)):
+            yield (*SETUP, Call(operation, {**plain, "now": now, "leaseMs": lease_ms}))
+    if "scheduleId" in names and "workflowId" in names:
+        for workflow, schedule in (
+            ("w" * 503, "é" * 252),
+            ("w" * 1006, "s"),
+            ("w" * 503, "s" * 503),
+            ("w", "s" * 1005),
+        ):
+            yield (*SETUP, Call(operation, {**plain, "workflowId": workflow, "scheduleId": schedule}))

@@ -69,7 +69,9 @@ def _run(console: Console, seed: int, quick: bool, workers: int) -> int:
 def stale(known: dict[str, str], mutants: Iterable[Mutant]) -> list[str]:
     """Reasons for mutants that there are no longer."""
     names = {mutant.id for mutant in mutants}
-    return [f"survivors.json has a reason for {name}, which is no mutant any more" for name in known if name not in names]
+    return [
+        f"survivors.json has a reason for {name}, which is no mutant any more" for name in known if name not in names
+    ]
 
 
 def untested(specification: Specification, killed: Iterable[str]) -> list[str]:

@@ -136,8 +136,8 @@ class Session:
         step: int,
         wrong_after: int | None = None,
     ) -> None:
-        """Adds a failure, unless one with the same rules is there, or it is about other rules than those asked for."""
-        if any(failure.rules == list(rules) for failure in self.failures) or not self.wants(*rules):
+        """Adds a failure, unless one tells the same already, or it is about other rules than those asked for."""
+        if any(_same_story(failure.rules, rules) for failure in self.failures) or not self.wants(*rules):
             return
         failure = FailureReport(
             rules=list(rules),
@@ -209,3 +209,8 @@ class Session:
             mismatch.index + 1,
             None if wrong_after is None else wrong_after + 1,
         )
+
+
+def _same_story(known: list[str], rules: tuple[str, ...]) -> bool:
+    """The same likeliest rule, and fewer suspects: the later failure would only say less."""
+    return known[0] == rules[0] and set(known) <= set(rules)

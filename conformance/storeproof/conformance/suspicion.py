@@ -18,17 +18,18 @@ _SPECTRA: WeakKeyDictionary[Runner, list[tuple[frozenset[str], bool]]] = WeakKey
 
 
 def by_suspicion(runner: Runner, rules: Iterable[str]) -> tuple[str, ...]:
-    """The rules without repetition, the most suspicious first; equal ones stay in their order."""
+    """The rules without repetition, the most suspicious first; of equal ones the one that was right least often."""
     if runner not in _SPECTRA:
         _SPECTRA[runner] = [_spectrum(runner, index) for index in range(len(recorded_programs()))]
     spectrum = _SPECTRA[runner]
     failures = sum(failed for _, failed in spectrum)
 
-    def suspicion(rule: str) -> float:
+    def trust(rule: str) -> tuple[float, int]:
         inside = [failed for exercised, failed in spectrum if rule in exercised]
-        return sum(inside) / sqrt(failures * len(inside)) if failures and inside else 0.0
+        suspicion = sum(inside) / sqrt(failures * len(inside)) if failures and inside else 0.0
+        return -suspicion, len(inside) - sum(inside)
 
-    return tuple(sorted(dict.fromkeys(rules), key=lambda rule: -suspicion(rule)))
+    return tuple(sorted(dict.fromkeys(rules), key=trust))
 
 
 def _spectrum(runner: Runner, index: int) -> tuple[frozenset[str], bool]:
