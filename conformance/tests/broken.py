@@ -1,13 +1,14 @@
 """What a hand-broken store is: a memory store with one defect, and the rules whose breach a report must name."""
 
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from functools import wraps
 from typing import Any
 
 from storeproof.adapters.memory import MemoryStore
 from storeproof.spec.errors import LogConflict
+from storeproof.spec.jsonvalues import is_object
 
 
 @dataclass(frozen=True)
@@ -20,9 +21,7 @@ class Broken:
     says: str
 
 
-def broken(
-    make: Callable[[], Any], says: str, *expected: str, name: str | None = None, careful: bool = True
-) -> Broken:
+def broken(make: Callable[[], Any], says: str, *expected: str, name: str | None = None, careful: bool = True) -> Broken:
     """`careful`: bad arguments are refused before the defect is reached, so that it is the only one."""
 
     def context() -> Any:
@@ -33,22 +32,29 @@ def broken(
             _guard(made)
         return nullcontext(made)
 
-    return Broken(name or make.__name__, context, frozenset(expected), says)
+    return Broken(name or str(getattr(make, "__name__", "store")), context, frozenset(expected), says)
+
+
+def wire(value: Any) -> dict[str, Any]:
+    """A nested argument in wire form, whether it came as its model or as an object."""
+    if is_object(value):
+        return value
+    plain: dict[str, Any] = value.to_wire()
+    return plain
 
 
 def _guard(store: Any) -> None:
-    for name, method in vars(MemoryStore).items():
-        if not name.startswith("_") and callable(method) and getattr(type(store), name) is not method and hasattr(store, name):
+    methods: dict[str, Any] = {name: method for name, method in vars(MemoryStore).items() if callable(method)}
+    for name, method in methods.items():
+        if not name.startswith("_") and getattr(type(store), name) is not method and hasattr(store, name):
             setattr(store, name, _guarded(getattr(store, name), method))
 
 
 def _guarded(broken_method: Any, right_method: Any) -> Any:
     @wraps(broken_method)
     async def guarded(**given: Any) -> Any:
-        try:
+        with suppress(LogConflict):  # the store is empty, so it says nothing about the arguments
             await right_method(MemoryStore(), **given)
-        except LogConflict:
-            pass  # on an empty store, which says nothing about the arguments
         return await broken_method(**given)
 
     return guarded

@@ -6,7 +6,6 @@ from storeproof.adapters import memory_rows as rows
 from storeproof.adapters.memory import MemoryStore
 from storeproof.adapters.memory_rows import Row
 from storeproof.spec import types as t
-
 from tests.broken import Broken, broken
 
 
@@ -100,9 +99,7 @@ class HeartbeatByAnybody(MemoryStore):
 
 
 class HeartbeatTakesFree(MemoryStore):
-    async def heartbeat_run_lease(
-        self, *, run_id: str, lease_owner: str, lease_ms: int, now: int
-    ) -> None:
+    async def heartbeat_run_lease(self, *, run_id: str, lease_owner: str, lease_ms: int, now: int) -> None:
         await super().heartbeat_run_lease(run_id=run_id, lease_owner=lease_owner, lease_ms=lease_ms, now=now)
         run = self._runs.get(run_id)
         if run is not None and "lease" not in run:
@@ -209,7 +206,9 @@ class StaleByArrival(MemoryStore):
 
 class StaleWithoutLimit(MemoryStore):
     async def claim_stale_runs(self, *, limit: int, **given: Any) -> list[t.RunClaim]:
-        return await super().claim_stale_runs(limit=1_000_000 if limit.__class__ is int and 0 < limit < 2**53 else limit, **given)
+        return await super().claim_stale_runs(
+            limit=1_000_000 if limit.__class__ is int and 0 < limit < 2**53 else limit, **given
+        )
 
 
 class StaleLimitBeforeFilter(MemoryStore):
@@ -268,5 +267,10 @@ LEASES: tuple[Broken, ...] = (
     broken(StaleInOrderOfId, "claimStaleRuns orders by id", "claimStaleRuns.order"),
     broken(StaleByArrival, "claimStaleRuns breaks ties by arrival", "claimStaleRuns.ties", "ids.order"),
     broken(StaleWithoutLimit, "claimStaleRuns ignores the limit", "claimStaleRuns.limit"),
-    broken(StaleLimitBeforeFilter, "claimStaleRuns cuts before it filters", "claimStaleRuns.claimed", "claimStaleRuns.limit"),
+    broken(
+        StaleLimitBeforeFilter,
+        "claimStaleRuns cuts before it filters",
+        "claimStaleRuns.claimed",
+        "claimStaleRuns.limit",
+    ),
 )

@@ -8,7 +8,6 @@ from storeproof.adapters import memory_rows as rows
 from storeproof.adapters.memory import MemoryStore
 from storeproof.spec import types as t
 from storeproof.spec.errors import InvalidArgument, LogConflict, StoreUnavailable
-
 from tests.broken import Broken, broken
 
 
@@ -24,7 +23,7 @@ class AppendAnyway(MemoryStore):
 class AppendOverwrites(MemoryStore):
     async def append_events(self, *, run_id: str, expected_next_index: int, events: Any) -> t.AppendEventsResult:
         log = self._logs.get(run_id, [])
-        if expected_next_index.__class__ is int and 0 <= expected_next_index < len(log):
+        if expected_next_index < len(log):
             self._logs[run_id] = log[:expected_next_index]
         return await super().append_events(run_id=run_id, expected_next_index=expected_next_index, events=events)
 
@@ -93,12 +92,12 @@ class AppendHalf(MemoryStore):
 
 class AppendReversed(MemoryStore):
     async def append_events(self, *, events: Any, **given: Any) -> t.AppendEventsResult:
-        return await super().append_events(events=events[::-1] if isinstance(events, list) else events, **given)
+        return await super().append_events(events=events[::-1], **given)
 
 
 class AppendNeedsRun(MemoryStore):
     async def append_events(self, *, run_id: str, **given: Any) -> t.AppendEventsResult:
-        if isinstance(run_id, str) and run_id and run_id not in self._runs:
+        if run_id not in self._runs:
             raise InvalidArgument("runId", "no such run")
         return await super().append_events(run_id=run_id, **given)
 
@@ -166,8 +165,8 @@ class EventStampedWithFirst(MemoryStore):
 
 class KnownEventsOnly(MemoryStore):
     async def append_events(self, *, events: Any, **given: Any) -> t.AppendEventsResult:
-        for event in events if isinstance(events, list) else ():
-            if isinstance(event, dict) and "unknown" in str(event.get("type")):
+        for event in events:
+            if "unknown" in event["type"]:
                 raise InvalidArgument("events[0].type", "an event of no known type")
         return await super().append_events(events=events, **given)
 
@@ -182,14 +181,16 @@ class EventIsTrimmed(MemoryStore):
 
 class EventRunIdIsTheLogs(MemoryStore):
     async def append_events(self, *, run_id: str, events: Any, **given: Any) -> t.AppendEventsResult:
-        for event in events if isinstance(events, list) else ():
-            if isinstance(event, dict) and event.get("runId", run_id) != run_id:
+        for event in events:
+            if event.get("runId", run_id) != run_id:
                 raise InvalidArgument("events[0].runId", "another run's event")
         return await super().append_events(run_id=run_id, events=events, **given)
 
 
 LOG: tuple[Broken, ...] = (
-    broken(AppendAnyway, "appendEvents appends whatever index is expected", "appendEvents.conflict", "appendEvents.gap"),
+    broken(
+        AppendAnyway, "appendEvents appends whatever index is expected", "appendEvents.conflict", "appendEvents.gap"
+    ),
     broken(AppendOverwrites, "appendEvents overwrites from the expected index on", "appendEvents.conflict"),
     broken(ConflictWithoutExisting, "LogConflict never shows the event", "appendEvents.conflict"),
     broken(ConflictShowsStoredEvent, "LogConflict shows the stored event (ruling 14)", "appendEvents.conflict"),
@@ -206,9 +207,13 @@ LOG: tuple[Broken, ...] = (
     ),
     broken(AppendReversed, "appendEvents stores the events backwards", "appendEvents.appended"),
     broken(AppendNeedsRun, "appendEvents needs a run row", "appendEvents.appended", "appendEvents.empty"),
-    broken(EmptyAppendNeverChecks, "an empty append does not check the length", "appendEvents.gap", "appendEvents.conflict"),
+    broken(
+        EmptyAppendNeverChecks, "an empty append does not check the length", "appendEvents.gap", "appendEvents.conflict"
+    ),
     broken(EmptyAppendRefused, "an empty append is refused", "appendEvents.empty"),
-    broken(AppendAnswersCount, "nextIndex is the number of events given", "appendEvents.appended", "appendEvents.empty"),
+    broken(
+        AppendAnswersCount, "nextIndex is the number of events given", "appendEvents.appended", "appendEvents.empty"
+    ),
     broken(ReadPastIndex, "readEvents begins one past fromIndex", "readEvents.read"),
     broken(ReadIgnoresIndex, "readEvents ignores fromIndex", "readEvents.before"),
     broken(ReadByTime, "readEvents orders by time", "readEvents.order"),
@@ -216,6 +221,16 @@ LOG: tuple[Broken, ...] = (
     broken(EventWithoutStep, "the stored event has no stepId", "appendEvents.appended"),
     broken(EventStampedWithFirst, "every event has the first one's createdAt", "appendEvents.appended"),
     broken(KnownEventsOnly, "events of unknown types are refused (ruling 20)", "appendEvents.appended"),
-    broken(EventIsTrimmed, "fields of an event that the store does not know are lost", "appendEvents.appended", "values.json"),
-    broken(EventRunIdIsTheLogs, "an event's runId must be the log's (ruling 20)", "appendEvents.appended", "appendEvents.gap"),
+    broken(
+        EventIsTrimmed,
+        "fields of an event that the store does not know are lost",
+        "appendEvents.appended",
+        "values.json",
+    ),
+    broken(
+        EventRunIdIsTheLogs,
+        "an event's runId must be the log's (ruling 20)",
+        "appendEvents.appended",
+        "appendEvents.gap",
+    ),
 )

@@ -1,20 +1,16 @@
-"""Stores that alter values, confuse ids, look at their own clock, or take and answer what they must not."""
+"""Stores that alter values, texts, numbers or times, or refuse what they have to keep."""
 
 import json
 import math
-import time
 import unicodedata
-from contextlib import asynccontextmanager
 from typing import Any
 
 from pydantic import MISSING
 from storeproof.adapters.memory import MemoryStore
-from storeproof.adapters.memory_rows import Row
-from storeproof.conformance.targets import Reopenable
 from storeproof.spec import types as t
 from storeproof.spec.errors import InvalidArgument
-
-from tests.broken import Broken, broken
+from storeproof.spec.jsonvalues import is_array, is_object
+from tests.broken import Broken, broken, wire
 
 
 def _altering(name: str, alter: Any) -> type[MemoryStore]:
@@ -32,9 +28,9 @@ def _altering(name: str, alter: Any) -> type[MemoryStore]:
 
 
 def _changed(value: Any, alter: Any) -> Any:
-    if isinstance(value, dict):
+    if is_object(value):
         return alter({key: _changed(item, alter) for key, item in value.items()})
-    if isinstance(value, list):
+    if is_array(value):
         return alter([_changed(item, alter) for item in value])
     return alter(value)
 
@@ -47,7 +43,7 @@ def _parsed(value: Any) -> Any:
 
 
 def _without_nulls(value: Any) -> Any:
-    return {key: item for key, item in value.items() if item is not None} if isinstance(value, dict) else value
+    return {key: item for key, item in value.items() if item is not None} if is_object(value) else value
 
 
 def _number(value: Any) -> bool:
@@ -80,8 +76,8 @@ def _emptied(value: Any) -> Any:
 
 class TextTrimmed(MemoryStore):
     async def mark_run_errored(self, *, error: Any, **given: Any) -> None:
-        wire = error if isinstance(error, dict) else error.to_wire()
-        plain = {key: item.strip() if isinstance(item, str) and item.isprintable() else item for key, item in wire.items()}
+        fields = wire(error).items()
+        plain = {key: item.strip() if isinstance(item, str) and item.isprintable() else item for key, item in fields}
         await super().mark_run_errored(error=plain, **given)
 
 
@@ -150,249 +146,10 @@ class FromIndexOf32Bits(MemoryStore):
         return await super().read_events(run_id=run_id, from_index=small)
 
 
-class _Ids(MemoryStore):
-    """Every run id goes through `key` before it is looked up."""
-
-    def __init__(self, key: Any) -> None:
-        super().__init__()
-        self._runs = _Keyed(key)
-
-
-class _Keyed(dict[Any, Any]):
-    """A dict whose keys are confused in one way."""
-
-    def __init__(self, key: Any, given: Any = ()) -> None:
-        super().__init__({key(name): value for name, value in dict(given).items()})
-        self._key = key
-
-    def __getitem__(self, name: Any) -> Any:
-        return super().__getitem__(self._key(name))
-
-    def __setitem__(self, name: Any, value: Any) -> None:
-        super().__setitem__(self._key(name), value)
-
-    def __contains__(self, name: object) -> bool:
-        return super().__contains__(self._key(name))
-
-    def get(self, name: Any, default: Any = None) -> Any:
-        return super().get(self._key(name), default)
-
-    def pop(self, name: Any, *default: Any) -> Any:
-        return super().pop(self._key(name), *default)
-
-
-class JoinedTimerKeys(MemoryStore):
-    async def schedule_timer(self, *, run_id: str, signal_id: str, **given: Any) -> None:
-        await super().schedule_timer(run_id=run_id, signal_id=signal_id, **given)
-        same = [key for key in self._timers if ":".join(key) == f"{run_id}:{signal_id}" and key != (run_id, signal_id)]
-        for key in same:
-            del self._timers[key]
-
-
-class JoinedDeliveries(MemoryStore):
-    def _delivery_kind(self, key: tuple[str, str, str], *, waiting: bool) -> Any:
-        return super()._delivery_kind((f"{key[0]}:{key[2]}", key[1], ""), waiting=waiting)
-
-
-class OrderIgnoresCase(MemoryStore):
-    def _runs_by_update(self, wanted: Row) -> list[Row]:
-        runs = super()._runs_by_update(wanted)
-        return sorted(runs, key=lambda run: (-run["updatedAt"], run["runId"].lower(), run["runId"]))
-
-
-class OrderByUtf16(MemoryStore):
-    def _runs_by_update(self, wanted: Row) -> list[Row]:
-        runs = super()._runs_by_update(wanted)
-        return sorted(runs, key=lambda run: (-run["updatedAt"], run["runId"].encode("utf-16-be")))
-
-
-class OrderOfTimersIgnoresCase(MemoryStore):
-    def _due_timers(self, owner: str, now: int) -> list[Row]:
-        due = super()._due_timers(owner, now)
-        return sorted(due, key=lambda row: (row["wakeAt"], row["runId"].lower(), row["signalId"].lower()))
-
-
-class OwnClockForLeases(MemoryStore):
-    @staticmethod
-    def _lease_is_free(row: Row, owner: str, now: int) -> bool:
-        return MemoryStore._lease_is_free(row, owner, now if now < 10**11 else max(now, int(time.time() * 1000)))
-
-
-class OwnClockForDue(MemoryStore):
-    def _due_timers(self, owner: str, now: int) -> list[Row]:
-        return [row for row in super()._due_timers(owner, now) if row["wakeAt"] <= time.time() * 1000]
-
-
-class OwnClockForUpdate(MemoryStore):
-    """Takes the given time only while it is not ahead of the store's own."""
-
-    @staticmethod
-    def _queue_again(run: Row, now: int) -> None:
-        MemoryStore._queue_again(run, min(now, int(time.time() * 1000)))
-
-
-class OwnClockForOldRuns(MemoryStore):
-    """Ended runs of a day ago are no longer listed."""
-
-    def _runs_by_update(self, wanted: Row) -> list[Row]:
-        day_ago = time.time() * 1000 - 86_400_000
-        return [run for run in super()._runs_by_update(wanted) if not 10**11 < run["updatedAt"] < day_ago]
-
-
-class FieldMisnamed(MemoryStore):
-    async def claim_run(self, **given: Any) -> t.ClaimRunResult:
-        try:
-            return await super().claim_run(**given)
-        except InvalidArgument as error:
-            raise InvalidArgument("arguments", error.problem) from None
-
-
-class BooleanIsInteger(MemoryStore):
-    async def claim_due_timers(self, *, limit: Any, **given: Any) -> list[t.TimerWakeup]:
-        return await super().claim_due_timers(limit=int(limit) if isinstance(limit, bool) else limit, **given)
-
-
-class UnknownFieldIgnored(MemoryStore):
-    async def deliver_signal(self, *, run_id: str, delivery: Any, now: int) -> t.DeliverResult:
-        if isinstance(delivery, dict):
-            known = {"signalId", "stepId", "name", "payload", "meta"}
-            delivery = {key: value for key, value in delivery.items() if key in known}
-        return await super().deliver_signal(run_id=run_id, delivery=delivery, now=now)
-
-
-class NullIsAbsent(MemoryStore):
-    async def list_runs(self, *, workflow_id: Any = MISSING, **given: Any) -> list[t.RunSummary]:
-        return await super().list_runs(workflow_id=MISSING if workflow_id is None else workflow_id, **given)
-
-
-class CursorIsAnyNumber(MemoryStore):
-    async def list_runs(self, *, cursor: Any = MISSING, **given: Any) -> list[t.RunSummary]:
-        if isinstance(cursor, str) and cursor.strip().lstrip("+").isdecimal() and len(cursor) < 17:
-            cursor = str(int(cursor))
-        return await super().list_runs(cursor=cursor, **given)
-
-
-class NulIsCut(MemoryStore):
-    async def create_run(self, *, input: Any, **given: Any) -> t.CreateRunResult:
-        return await super().create_run(input=input.replace("\x00", "") if isinstance(input, str) else input, **given)
-
-
-class LeaseOverflows(MemoryStore):
-    async def claim_run(self, *, lease_ms: Any, now: Any, **given: Any) -> t.ClaimRunResult:
-        if lease_ms.__class__ is int and now.__class__ is int and 0 < lease_ms < 2**53 and 0 <= now < 2**53 - 1:
-            lease_ms = min(lease_ms, 2**53 - 1 - now)
-        return await super().claim_run(lease_ms=lease_ms, now=now, **given)
-
-
-class RefusedAfterTheFact(MemoryStore):
-    async def upsert_schedule(self, *, schedule_id: str, enabled: Any, **given: Any) -> None:
-        if not isinstance(enabled, bool) and schedule_id in self._schedules:
-            self._schedules[schedule_id]["enabled"] = bool(enabled)
-        await super().upsert_schedule(schedule_id=schedule_id, enabled=enabled, **given)
-
-
-class AnswersDict(MemoryStore):
-    async def load_run(self, *, run_id: str) -> Any:
-        run = await super().load_run(run_id=run_id)
-        return None if run is None else run.to_wire()
-
-
-class AnswersNull(MemoryStore):
-    async def load_run(self, *, run_id: str) -> t.Run | None:
-        run = await super().load_run(run_id=run_id)
-        return None if run is None else t.Run.model_construct(**{**run.model_dump(), "output": run.to_wire().get("output")})
-
-
-class AnswersExtraField(MemoryStore):
-    async def load_run(self, *, run_id: str) -> Any:
-        run = await super().load_run(run_id=run_id)
-        return None if run is None else _RunWithTenant.model_validate({**run.to_wire(), "tenant": "t"})
-
-
-class _RunWithTenant(t.Run):
-    tenant: str
-
-
-class AnswersText(MemoryStore):
-    async def release_run_lease(self, **given: Any) -> Any:
-        await super().release_run_lease(**given)
-        return "OK"
-
-
-class RetryCountsTwice(MemoryStore):
-    """A second identical deletion fails, as a second one after a lost answer would."""
-
-    async def delete_run(self, *, run_id: str, reason: Any) -> None:
-        gone = isinstance(run_id, str) and run_id and run_id not in self._runs and run_id not in self._logs
-        await super().delete_run(run_id=run_id, reason=reason)
-        if gone and run_id not in self._states:
-            raise LookupError("no such run")
-
-
-class Hangs(MemoryStore):
-    async def heartbeat_run_lease(self, *, run_id: str, **given: Any) -> None:
-        await super().heartbeat_run_lease(run_id=run_id, **given)
-        if run_id not in self._runs:
-            raise TimeoutError("the lock was not free")
-
-
-@asynccontextmanager
-async def forgetful() -> Any:
-    """Nothing is there after the store was opened again."""
-    yield Reopenable(_Opened)
-
-
-@asynccontextmanager
-async def forgets_leases() -> Any:
-    """Leases of runs are kept in memory only."""
-    kept = MemoryStore()
-
-    def opened() -> Any:
-        for run in kept._runs.values():
-            run.pop("lease", None)
-        return _Opened(kept)
-
-    yield Reopenable(opened)
-
-
-@asynccontextmanager
-async def forgets_deliveries() -> Any:
-    """What was delivered is remembered by the process only."""
-    kept = MemoryStore()
-
-    def opened() -> Any:
-        kept._delivered.clear()
-        return _Opened(kept)
-
-    yield Reopenable(opened)
-
-
-@asynccontextmanager
-async def durable() -> Any:
-    """A right one: what `forgetful` should be."""
-    kept = MemoryStore()
-    yield Reopenable(lambda: _Opened(kept))
-
-
-class _Opened:
-    def __init__(self, store: Any = None) -> None:
-        self._store = store or MemoryStore()
-
-    async def __aenter__(self) -> Any:
-        return self._store
-
-    async def __aexit__(self, *_: object) -> None:
-        return None
-
-
 def _depth(value: Any) -> int:
-    if isinstance(value, dict):
+    if is_object(value):
         return 1 + max(map(_depth, value.values()), default=0)
-    return 1 + max(map(_depth, value), default=0) if isinstance(value, list) else 0
-
-
-def _text(key: Any) -> Any:
-    return lambda name: key(name) if isinstance(name, str) else name
+    return 1 + max(map(_depth, value), default=0) if is_array(value) else 0
 
 
 _JSON = ("values.json", "createRun.created", "markRunFinished.finished")
@@ -405,7 +162,7 @@ VALUES: tuple[Broken, ...] = (
     broken(_altering("BooleanIsNumber", _boolean_is_number), "true becomes 1", *_JSON),
     broken(_altering("FifteenDigits", _digits), "doubles keep 15 digits", *_NUMBERS),
     broken(_altering("NothingTiny", _no_tiny), "numbers below 1e-300 become 0", *_NUMBERS),
-    broken(_altering("LargeRounded", _single), "large integers are rounded", *_NUMBERS, "values.json"),
+    broken(_altering("LargeRounded", _single), "large integers are rounded", *_NUMBERS, "createRun.created"),
     broken(_altering("Composed", _composed), "strings in JSON are normalised", "values.text"),
     broken(TextTrimmed, "texts are trimmed", "values.text"),
     broken(TextNotEmpty, "an empty text is refused", "values.text", "createRun.created", "createRun.existing"),
@@ -418,42 +175,4 @@ VALUES: tuple[Broken, ...] = (
     broken(IndexOf32Bits, "indexes have 32 bits", "values.times", "appendEvents.gap", "answers.taxonomy"),
     broken(TimeOf32Bits, "times have 32 bits", "values.times", "clock.given"),
     broken(FromIndexOf32Bits, "fromIndex is cut to 31 bits", "values.times", "readEvents.before"),
-    broken(lambda: _Ids(_text(str.lower)), "run ids ignore case", "ids.opaque", name="IdsLowered"),
-    broken(lambda: _Ids(_text(str.strip)), "run ids are trimmed", "ids.opaque", name="IdsTrimmed"),
-    broken(
-        lambda: _Ids(_text(lambda name: unicodedata.normalize("NFC", name))),
-        "run ids are normalised",
-        "ids.opaque",
-        name="IdsComposed",
-    ),
-    broken(lambda: _Ids(_text(lambda name: name[:255])), "run ids are cut", "ids.length", name="IdsCut"),
-    broken(
-        lambda: _Ids(_text(lambda name: name.encode()[:255])), "run ids are cut", "ids.length", name="IdsCutByBytes"
-    ),
-    broken(JoinedTimerKeys, "timers are keyed by joined ids", "ids.opaque"),
-    broken(JoinedDeliveries, "deliveries are keyed by joined ids", "ids.opaque", "deliverSignal.not-waiting"),
-    broken(OrderIgnoresCase, "runs are ordered without regard to case", "ids.order", "listRuns.ties"),
-    broken(OrderByUtf16, "runs are ordered by UTF-16", "ids.order", "listRuns.ties"),
-    broken(OrderOfTimersIgnoresCase, "timers are ordered without regard to case", "ids.order", "claimDueTimers.ties"),
-    broken(OwnClockForLeases, "leases end by the store's own clock", "clock.given"),
-    broken(OwnClockForDue, "timers are due by the store's own clock", "clock.given", "values.times"),
-    broken(OwnClockForUpdate, "updatedAt is at most the store's own time", "clock.given"),
-    broken(OwnClockForOldRuns, "runs of yesterday are not listed", "clock.given"),
-    broken(FieldMisnamed, "InvalidArgument names no field (ruling 21)", "claimRun.arguments", "claimRun.lease-overflow", careful=False),
-    broken(BooleanIsInteger, "true is taken as 1", "claimDueTimers.arguments", careful=False),
-    broken(UnknownFieldIgnored, "unknown fields are ignored (ruling 20)", "deliverSignal.arguments", careful=False),
-    broken(NullIsAbsent, "null is taken as absent", "listRuns.arguments", careful=False),
-    broken(CursorIsAnyNumber, "a cursor may have a sign or spaces (ruling 22)", "listRuns.arguments", careful=False),
-    broken(NulIsCut, "U+0000 is cut out instead of refused", "arguments.unkeepable", careful=False),
-    broken(LeaseOverflows, "a lease beyond 2^53-1 is cut (ruling 19)", "claimRun.lease-overflow", careful=False),
-    broken(RefusedAfterTheFact, "a refused call has changed something", "upsertSchedule.arguments", careful=False),
-    broken(AnswersDict, "loadRun answers a dict", "answers.schema", "loadRun.found"),
-    broken(AnswersNull, "loadRun answers null for absent", "answers.schema"),
-    broken(AnswersExtraField, "loadRun answers a field more (ruling 26)", "answers.extra-fields"),
-    broken(AnswersText, "releaseRunLease answers OK", "answers.schema"),
-    broken(RetryCountsTwice, "deleting again fails", "answers.taxonomy", "retry.converges", "deleteRun.deleted"),
-    broken(Hangs, "heartbeat raises TimeoutError", "answers.taxonomy", "heartbeatRunLease.unknown"),
-    broken(forgetful, "nothing survives reopening", "durability.reopened"),
-    broken(forgets_leases, "leases do not survive reopening", "durability.reopened"),
-    broken(forgets_deliveries, "deliveries do not survive reopening", "durability.reopened"),
 )

@@ -1,13 +1,23 @@
 """Right stores that do things their own way: each must raise no alarm but the one it is expected to raise."""
 
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from typing import Any
 
 from storeproof.adapters import memory_rows as rows
 from storeproof.adapters.memory import MemoryStore
+from storeproof.conformance.targets import Reopenable
 from storeproof.spec import types as t
-
+from storeproof.spec.jsonvalues import is_array, is_object
 from tests.broken import Broken, broken
-from tests.broken_values import durable
+from tests.broken_answers import Opened
+
+
+@asynccontextmanager
+async def durable() -> AsyncGenerator[Reopenable, None]:
+    """A right one."""
+    kept = MemoryStore()
+    yield Reopenable(lambda: Opened(kept))
 
 
 class KeysOnTheirHead(MemoryStore):
@@ -58,14 +68,14 @@ class NoSubscriptions(MemoryStore):
     """subscribeEvents is optional."""
 
     @property
-    def subscribe_events(self) -> Any:  # type: ignore[override]
+    def subscribe_events(self) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]
         raise AttributeError("subscribe_events")
 
 
 def _reversed(value: Any) -> Any:
-    if isinstance(value, dict):
+    if is_object(value):
         return {key: _reversed(value[key]) for key in reversed(value)}
-    return [_reversed(item) for item in value] if isinstance(value, list) else value
+    return [_reversed(item) for item in value] if is_array(value) else value
 
 
 UNUSUAL: tuple[Broken, ...] = (

@@ -1,8 +1,9 @@
-"""All model mutants that the kit is tested with: those of `reference.mutants`, and those with a wrong constant or field.
+"""All model mutants that the kit is tested with: those of `reference.mutants`, and more with a wrong constant or field.
 
-A guard that always holds, a wrong word (`paused` for `queued`), a number beside the right one, a word missing in a list, a negated `has`, the
-branches of a choice exchanged, an argument stored in the place of another of the same type, a field wiped that stays:
-what a typing error, a swapped column or a careless UPDATE makes of a store. Knows the notation, not the contract.
+A guard that always holds, a wrong word (`paused` for `queued`), a number beside the right one, a word missing, the
+branches of a choice exchanged, an argument stored in the place of another of the same type, a field wiped that stays, a
+key too short: what a typing error, a swapped column or a careless UPDATE makes of a store. Knows the notation, not the
+contract.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ def model_mutants(data: Data) -> Iterator[Mutant]:
 
 
 def _swaps_reasons(data: Data, mutant: Mutant) -> bool:
-    """Two neighbouring reasons to pass a row over, exchanged: the row is passed over all the same, so it is no mutant."""
+    """Two neighbouring reasons to pass a row over, exchanged: it is passed over all the same, so it is no mutant."""
     if not mutant.id.endswith("/swapped"):
         return False
     rules = data["operations"][mutant.rule.split(".")[0]]["rules"]

@@ -12,6 +12,7 @@ from storeproof.conformance.programs import Arguments, Call, Program
 
 def crowd_programs() -> Iterator[tuple[str, Program]]:
     """(the operation it is about, the program)."""
+    yield "appendEvents", _log()
     yield "heartbeatRunLease", _leases()
     yield "claimDueTimers", _timers()
     yield "claimStaleRuns", _stale_runs()
@@ -22,6 +23,31 @@ def crowd_programs() -> Iterator[tuple[str, Program]]:
 
 def _lease(owner: str, now: int, limit: int, lease_ms: int = 10) -> Arguments:
     return {"now": now, "limit": limit, "leaseOwner": owner, "leaseMs": lease_ms}
+
+
+def _log() -> Program:
+    """Every index near both ends of a log, of a run that has no row and of one that has."""
+    calls: list[Call] = [Call("createRun", {"runId": "b", "workflowId": "w", "input": None, "now": 0})]
+    for run in ("a", "b"):
+        for at, count in (
+            (1, 1),
+            (0, 3),
+            (0, 1),
+            (1, 2),
+            (2, 0),
+            (4, 1),
+            (3, 0),
+            (4, 0),
+            (3, 2),
+            (5, 1),
+            (7, 1),
+            (5, 1),
+        ):
+            events = [{"type": "x", "ts": 9 - index, "value": [run, at, index]} for index in range(count)]
+            calls.append(Call("appendEvents", {"runId": run, "expectedNextIndex": at, "events": events}))
+        calls += [Call("readEvents", {"runId": run, "fromIndex": at}) for at in (0, 1, 5, 6, 7)]
+        calls.append(Call("loadExecution", {"runId": run}))
+    return tuple(calls)
 
 
 def _leases() -> Program:

@@ -239,7 +239,7 @@ class ArgumentSource:
 
     def _lease_owner(self) -> str:
         """Often who holds the run's lease: renewing and releasing one's own is what most calls do."""
-        held = [row["lease"]["owner"] for row in self._own("runs", "runId", self._run_id) if "lease" in row]
+        held: list[str] = [row["lease"]["owner"] for row in self._own("runs", "runId", self._run_id) if "lease" in row]
         return self._choices.among(held if held and self._choices.chance(40) else self._pools.owners)
 
     def _next_fire_at(self) -> int:

@@ -1,4 +1,4 @@
-"""Which model mutants each check kills: the programs of a check are drawn once, and run on every mutant until one tells.
+"""Which model mutants each check kills: a check's programs are drawn once, and run on each mutant until one tells.
 
 A mutant is judged as any store is: beside the right model, by the same runner. What only this module does is to know
 beforehand, from the two models alone, which program is worth running.

@@ -87,7 +87,7 @@ def _told(url: str, problems: list[str]) -> int:
         return 0
     for problem in problems:
         print(f"{_masked(url)}: {problem}")
-    print(f"storeproof migrate {_masked(url)} puts this right")
+    print("the same command without --check puts this right")
     return 1
 
 

@@ -14,6 +14,8 @@ from storeproof.spec.jsonvalues import is_array, is_object
 from storeproof.spec.schemas import problems
 from storeproof.spec.specification import Specification
 
+_PLAIN = ("a", "go", "x")
+
 StillFails: TypeAlias = Callable[[Program], bool]
 
 
@@ -90,7 +92,9 @@ def _simpler_value(value: Any) -> Iterator[Any]:
             for simpler in _simpler_value(item):
                 yield [*items[:index], simpler, *items[index + 1 :]]
     elif isinstance(value, str):
-        yield from (plain for plain in ("a", "go", "x") if plain != value and len(plain) <= len(value))
+        # Only what comes before the value, or two plain ones would be exchanged for each other until the budget is gone.
+        before = _PLAIN[: _PLAIN.index(value)] if value in _PLAIN else _PLAIN
+        yield from (plain for plain in before if len(plain) <= len(value))
     elif isinstance(value, bool) or value is None:
         return
     elif isinstance(value, int | float):

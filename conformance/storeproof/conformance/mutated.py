@@ -84,7 +84,8 @@ def _same(left: Outcome, right: Outcome) -> bool:
 class ModelTarget:
     """A store that is a model: in wire form, not durable, without subscriptions.
 
-    It does not check arguments: no mutant touches their schema, so programs with refused calls are none of its business.
+    It does not check arguments: no mutant touches their schema, so programs with refused calls are not for
+    it.
     """
 
     capabilities = frozenset[str]()

@@ -19,5 +19,5 @@ OPENINGS: tuple[Opening, ...] = (
     (("upsertSchedule", 0), ("upsertSchedule", 1)),
     (("upsertSchedule", 0), ("claimDueScheduleBuckets", 0), ("upsertSchedule", 0)),
 )
-"""Several runs, a run leased while it waits, leased runs, timers, schedules, a schedule changed while its bucket stands.
-The ids of the pools are in no order, so that what arrived first is not what comes first."""
+"""Several runs, a run leased while it waits, leased runs, timers, schedules, a schedule changed while its bucket
+stands. The ids of the pools are in no order, so that what arrived first is not what comes first."""

@@ -125,6 +125,8 @@ class Runner:
             expected = expected_step(self.model, state, call)
             actual = await self.target.call(call.operation, call.args)
             judgement = judge(self.model, state, call, expected, actual)
+            if judgement is not None and call == before and not closing:
+                judgement = Judgement((*judgement.rules, "retry.converges"), judgement.message)
             if judgement is not None:
                 if judgement.rules != ("answers.extra-fields",):
                     run.mismatch = Mismatch(index, call, expected, actual, judgement, closing)

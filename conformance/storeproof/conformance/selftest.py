@@ -1,4 +1,4 @@
-"""`storeproof selftest`: the kit is worth what it kills. Model mutants, hand-broken stores, and what must raise no alarm.
+"""`storeproof selftest`: the kit is worth what it kills: mutants, hand-broken stores; and it must raise no alarm.
 
 Exit codes: 0 all is killed that should be, 1 something is not (or a reason is stale), 3 the kit cannot tell.
 """
@@ -49,7 +49,7 @@ def _run(console: Console, seed: int, quick: bool, workers: int) -> int:
     tried = mutants[::SAMPLE] if quick else mutants
     found = list(verdicts(Model(specification), tried, seed))
     console.print(_scoreboard(specification, found))
-    problems = [*_of_mutants(console, found, known), *stale(known, mutants)]
+    problems = [*judged(console, found, known), *stale(known, mutants)]
     killed = {verdict.mutant.rule for verdict in found if verdict.kills}
     if handbroken.available():
         broken = _findings("BROKEN", seed, quick, workers)
@@ -106,7 +106,7 @@ def alarms(findings: Iterable[Finding]) -> list[str]:
     return problems
 
 
-def _of_mutants(console: Console, found: Sequence[Verdict], known: dict[str, str]) -> list[str]:
+def judged(console: Console, found: Sequence[Verdict], known: dict[str, str]) -> list[str]:
     """Prints every survivor with its reason; answers what is wrong."""
     problems: list[str] = []
     for verdict in found:

@@ -1,4 +1,4 @@
-"""The model mutants that no answer can tell from the model, each with the reason why, as `survivors.json` lists them."""
+"""The model mutants that no answer can tell from the model, each with its reason, as `survivors.json` lists them."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Which of several rules is the likeliest to be broken, told by the recorded programs that fail and those that do not.
 
-Where a claim does not find what was stored, one program cannot say which of the two is wrong. Many can: the rule that is
-in the failing ones and in few of the others (the measure of Ochiai, as in spectrum-based fault localisation).
+Where a claim does not find what was stored, one program cannot say which of the two is wrong. Many can: the rule that
+is in the failing ones and in few of the others (the measure of Ochiai, as in spectrum-based fault localisation).
 """
 
 from __future__ import annotations

@@ -16,6 +16,8 @@ from storeproof.conformance.report import Report, RuleReport
 from storeproof.spec.specification import Specification
 
 CROSS_CUTTING = "cross-cutting promises"
+MOST_NAMED = 12
+"""Rules named behind a verdict; the table shows all."""
 _STYLES = {
     "passed": "green",
     "failed": "bold red",
@@ -31,16 +33,19 @@ _STYLES = {
 
 def print_reports(console: Console, reports: Sequence[Report], specification: Specification) -> None:
     """Everything about a run: the table, why rules do not apply, the failures, the kit's limits, the verdicts."""
-    console.print(rule_table(console, reports))
-    for line in _not_applicable(reports):
-        say(console, line, "dim")
-    for report in reports:
+    told = [report for report in reports if any(rule.evidence for rule in report.rules) or report.failures]
+    if told:
+        console.print(rule_table(console, told))
+        for line in _not_applicable(told):
+            say(console, line, "dim")
+    for report in told:
         for number, failure in enumerate(report.failures, 1):
             console.print()
             say(console, f"{report.target}: failure {number} of {len(report.failures)}", "bold red")
             say(console, failure_text(failure, specification, report.target, min(console.width, 120)))
-    console.print()
-    say(console, limits(specification), "dim")
+    if told:
+        console.print()
+        say(console, limits(specification), "dim")
     for report in reports:
         _print_verdict(console, report)
 
@@ -134,8 +139,9 @@ def _print_verdict(console: Console, report: Report) -> None:
         _STYLES.get(report.verdict, "bold"),
     )
     untested = [rule.id for rule in report.rules if rule.status == "untested"]
-    if untested:
-        say(console, f"  never exercised: {', '.join(untested)}")
+    if untested and report.error is None:
+        more = f" and {len(untested) - MOST_NAMED} more" if len(untested) > MOST_NAMED else ""
+        say(console, f"  never exercised: {', '.join(untested[:MOST_NAMED])}{more}")
     shown = [f"{name} {value}" for name, value in report.environment.items() if name != "selected rules"]
     say(console, f"  {', '.join(shown)}", "dim")
     if report.error:
