@@ -92,7 +92,7 @@ def _simpler_value(value: Any) -> Iterator[Any]:
             for simpler in _simpler_value(item):
                 yield [*items[:index], simpler, *items[index + 1 :]]
     elif isinstance(value, str):
-        # Only what comes before the value, or two plain ones would be exchanged for each other until the budget is gone.
+        # Only what comes before the value, or two plain ones would be exchanged until the budget is gone.
         before = _PLAIN[: _PLAIN.index(value)] if value in _PLAIN else _PLAIN
         yield from (plain for plain in before if len(plain) <= len(value))
     elif isinstance(value, bool) or value is None:
