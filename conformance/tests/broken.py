@@ -43,10 +43,11 @@ def wire(value: Any) -> dict[str, Any]:
     return plain
 
 
-def _guard(store: Any) -> None:
+def _guard(store: object) -> None:
+    kind = type(store)
     methods: dict[str, Any] = {name: method for name, method in vars(MemoryStore).items() if callable(method)}
     for name, method in methods.items():
-        if not name.startswith("_") and getattr(type(store), name) is not method and hasattr(store, name):
+        if not name.startswith("_") and getattr(kind, name) is not method and hasattr(store, name):
             setattr(store, name, _guarded(getattr(store, name), method))
 
 

@@ -210,7 +210,13 @@ LOG: tuple[Broken, ...] = (
     broken(
         EmptyAppendNeverChecks, "an empty append does not check the length", "appendEvents.gap", "appendEvents.conflict"
     ),
-    broken(EmptyAppendRefused, "an empty append is refused", "appendEvents.empty"),
+    broken(
+        EmptyAppendRefused,
+        "an empty append is refused",
+        "appendEvents.empty",
+        "appendEvents.conflict",
+        "appendEvents.gap",
+    ),
     broken(
         AppendAnswersCount, "nextIndex is the number of events given", "appendEvents.appended", "appendEvents.empty"
     ),

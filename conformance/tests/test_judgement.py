@@ -1,5 +1,6 @@
 """Which rule a difference is said to break: other rows, another order, another content, another shape."""
 
+from collections.abc import Callable
 from typing import Any
 
 from storeproof.conformance.judgement import Judgement, judge
@@ -22,7 +23,7 @@ RUNS = (create("b", 5), create("a", 5), create("c", 9), create("d", 1, "v"))
 TIMERS = (timer("b", 5), timer("a", 5), timer("c", 7), timer("d", 20))
 
 
-def judged(setup: tuple[Call, ...], call: Call, change: Any) -> tuple[str, ...]:
+def judged(setup: tuple[Call, ...], call: Call, change: Callable[[Any], Any]) -> tuple[str, ...]:
     """The rules named when the model's own answer is changed by `change`."""
     state = MODEL.initial()
     for step in setup:
@@ -96,7 +97,7 @@ def test_an_unknown_field_is_a_should_and_a_null_is_not() -> None:
 
 
 def test_values_that_differ_inside_json_name_the_value_rules_too() -> None:
-    def input_of(value: Any) -> Any:
+    def input_of(value: Any) -> Callable[[Any], Any]:
         return lambda answer: {**answer, "run": {**answer["run"], "input": value}}
 
     number = Call("createRun", {"runId": "x", "workflowId": "w", "input": 5, "now": 0})
@@ -121,7 +122,7 @@ def test_an_exception_where_an_answer_was_due() -> None:
 def test_invalid_argument_has_to_name_the_field() -> None:
     too_long = Call("claimRun", {"runId": "b", "leaseOwner": "o", "leaseMs": 2**53 - 1, "now": 1})
 
-    def naming(field: str | None) -> Any:
+    def naming(field: str | None) -> Callable[[Any], Any]:
         return lambda _: Raised("InvalidArgument", {"field": field, "message": "x"})
 
     assert judged(RUNS, too_long, naming("leaseMs")) == ()

@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from storeproof.conformance.closing import closing_steps, plain_reading, run_readings
+from storeproof.conformance.generation import relations_of
 from storeproof.conformance.judgement import decisive_rule
 from storeproof.conformance.programs import REOPEN, Call, Program
 from storeproof.conformance.runner import Closing, Mismatch, Runner, expected_step
@@ -75,9 +76,18 @@ def _judged(runner: Runner, prefix: Program, direct: tuple[str, ...], wrong: dic
         (read, rule), *_ = wrong.items()
         if any(read in observers for observers in OBSERVERS):
             return Blame(tuple(dict.fromkeys((rule, *direct))), None)
+        if _touched(runner.model, write).isdisjoint(_touched(runner.model, read)):
+            return Blame(tuple(dict.fromkeys((*direct, rule, write))), index)  # the write has no business there
         return Blame(by_suspicion(runner, (*direct, write, rule)), index)
     cross_cutting = tuple(rule for rule in direct if rule.split(".")[0] not in runner.model.specification.operations)
     return Blame(tuple(dict.fromkeys((write, *cross_cutting))), index)
+
+
+def _touched(model: Model, rule: str) -> frozenset[str]:
+    """The relations that the operation of a rule, or an operation, reads or writes; all for a promise about none."""
+    operation = rule.split(".")[0]
+    known = operation in model.specification.operations
+    return relations_of(model.specification, operation) if known else frozenset(model.specification.relations)
 
 
 def _wrong_reads(runner: Runner, prefix: Program, reading: Closing) -> dict[str, str]:

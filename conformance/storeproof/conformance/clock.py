@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from storeproof.conformance.programs import Call, Program
+from storeproof.spec.jsonvalues import is_object
 from storeproof.spec.specification import Data, Specification
 
 CLOCK_OFFSETS = (1_000_000_000_000, 1_900_000_000_000, 4_000_000_000_000, 2**52)
@@ -50,7 +51,7 @@ def _fits(definitions: Data, schema: Data, value: Any) -> bool:
     while "$ref" in schema:
         schema = definitions[schema["$ref"].rsplit("/", 1)[1]]
     tags = {name: item["const"] for name, item in schema.get("properties", {}).items() if "const" in item}
-    return isinstance(value, dict) and all(value.get(name) == tag for name, tag in tags.items())  # pyright: ignore[reportUnknownMemberType]
+    return is_object(value) and all(value.get(name) == tag for name, tag in tags.items())
 
 
 def movable(program: Program) -> bool:

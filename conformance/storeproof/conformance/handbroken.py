@@ -26,7 +26,7 @@ from storeproof.spec.loader import load
 
 FOLDER = Path(__file__).parents[2]
 """The part's folder in a checkout; the lists are in its tests."""
-PROFILE = Profile("selftest", 8, 40, most_failures=5)
+PROFILE = Profile("selftest", 6, 30, most_failures=5)
 
 
 @dataclass(slots=True)

@@ -37,9 +37,9 @@ class Verdict:
 def verdicts(model: Model, mutants: Iterable[Mutant], seed: int) -> Iterator[Verdict]:
     """One verdict per mutant. Sequences are drawn with the quick profile, and once more with the default one."""
     quick = PROFILES["quick"]
-    every = [(check, _Trials(model, check, quick, seed)) for check in EVERY]
-    others = [("sequences", _Trials(model, "sequences", PROFILES["default"], seed + 1))]
-    others += [(check, _Trials(model, check, quick, seed)) for check in OTHERS]
+    every = [(check, Trials(model, check, quick, seed)) for check in EVERY]
+    others = [("sequences", Trials(model, "sequences", PROFILES["default"], seed + 1))]
+    others += [(check, Trials(model, check, quick, seed)) for check in OTHERS]
     for mutant in mutants:
         verdict = Verdict(mutant)
         for check, trials in every:
@@ -50,13 +50,13 @@ def verdicts(model: Model, mutants: Iterable[Mutant], seed: int) -> Iterator[Ver
         yield verdict
 
 
-def _try(verdict: Verdict, check: str, trials: _Trials) -> None:
+def _try(verdict: Verdict, check: str, trials: Trials) -> None:
     started = time.perf_counter()
     if trials.kill(verdict.mutant):
         verdict.kills[check] = time.perf_counter() - started
 
 
-class _Trials:
+class Trials:
     """The programs of one check, with what the right model answers; drawn when they are first asked for."""
 
     def __init__(self, model: Model, check: str, profile: Profile, seed: int) -> None:

@@ -34,7 +34,7 @@ def by_suspicion(runner: Runner, rules: Iterable[str]) -> tuple[str, ...]:
 
 def _spectrum(runner: Runner, index: int) -> tuple[frozenset[str], bool]:
     _, program = recorded_programs()[index]
-    run = runner.run(program)
+    run = runner.run(program, None)
     found = run.mismatch
     rules = found.expected.rules if found else ()
     return frozenset({*run.exercised, *rules}), found is not None
