@@ -105,5 +105,5 @@ ARGUMENTS: tuple[Broken, ...] = (
     broken(ClaimIgnoresLease, "claimRun ignores leases", "claimRun.leased"),
     broken(StaleTakesHeld, "claimStaleRuns takes runs whose lease holds", "claimStaleRuns.held"),
     broken(TimerTooEarly, "a timer is due one millisecond early", "claimDueTimers.not-due"),
-    broken(RepeatedIsRefused, "the same call twice raises", "answers.taxonomy", "retry.converges"),
+    broken(RepeatedIsRefused, "the same call twice raises", "retry.converges"),
 )

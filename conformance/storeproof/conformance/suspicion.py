@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from math import sqrt
 from weakref import WeakKeyDictionary
 
+from storeproof.conformance.closing import plain_reading
 from storeproof.conformance.runner import Runner
 from storeproof.conformance.vectors import recorded_programs
 
@@ -34,7 +35,7 @@ def by_suspicion(runner: Runner, rules: Iterable[str]) -> tuple[str, ...]:
 
 def _spectrum(runner: Runner, index: int) -> tuple[frozenset[str], bool]:
     _, program = recorded_programs()[index]
-    run = runner.run(program, None)
+    run = runner.run(program, plain_reading)
     found = run.mismatch
     rules = found.expected.rules if found else ()
     return frozenset({*run.exercised, *rules}), found is not None
