@@ -39,11 +39,11 @@ async def hostile_d1() -> AsyncGenerator[D1Store]:
         yield store
 
 
-async def emptied(store: PostgresStore, names: TableNames) -> None:
+async def emptied(store: PostgresStore, schema: str, names: TableNames) -> None:
     """Migrates once, then only deletes: a fresh schema for every program would take most of the time."""
     await store.ensure_schema()
     tables = [getattr(names, field) for field in names.__slots__ if field != "schema_migrations"]
-    quoted = ['"storeproof_forms"."' + name.replace('"', '""') + '"' for name in tables]
+    quoted = [f'"{schema}"."' + name.replace('"', '""') + '"' for name in tables]
     async with await psycopg.AsyncConnection.connect(embedded_url(), autocommit=True) as connection:
         await connection.execute("; ".join(f"delete from {name}" for name in quoted).encode())
 
@@ -52,7 +52,7 @@ async def emptied(store: PostgresStore, names: TableNames) -> None:
 async def postgres_on_engine() -> AsyncGenerator[PostgresStore]:
     engine = create_async_engine(embedded_url().replace("postgresql://", "postgresql+psycopg://"))
     async with PostgresStore(engine, schema="storeproof_forms", poll_ms=2) as store:
-        await emptied(store, TableNames())
+        await emptied(store, "storeproof_forms", TableNames())
         yield store
     await engine.dispose()
 
@@ -62,7 +62,7 @@ async def hostile_postgres() -> AsyncGenerator[PostgresStore]:
     async with PostgresStore(
         embedded_url(), schema="storeproof_forms", tables=HOSTILE, pool_size=2, poll_ms=2
     ) as store:
-        await emptied(store, HOSTILE)
+        await emptied(store, "storeproof_hostile", HOSTILE)
         yield store
 
 

@@ -36,7 +36,7 @@ def run(console: Console, *, seed: int = 0, quick: bool = False, workers: int | 
     try:
         code = _run(console, seed, quick, workers or handbroken.cores())
     except CannotTellError as error:
-        console.print(f"[bold red]cannot tell:[/] {escape(str(error))}")
+        console.print(f"cannot tell: {error}", style="bold red", markup=False, soft_wrap=True)
         return 3
     console.print(f"seed {seed}, {time.monotonic() - started:.0f} s" + (", a sample only" if quick else ""))
     return code
@@ -62,7 +62,7 @@ def _run(console: Console, seed: int, quick: bool, workers: int) -> int:
     else:
         console.print("no checkout: the hand-broken stores are tests and are not shipped; only mutants were counted")
     for problem in problems:
-        console.print(f"[bold red]✗[/] {escape(problem)}", soft_wrap=True)
+        console.print(f"✗ {problem}", style="bold red", markup=False, soft_wrap=True)
     return 1 if problems else 0
 
 
