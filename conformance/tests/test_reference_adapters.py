@@ -60,7 +60,7 @@ async def postgres_on_engine() -> AsyncGenerator[PostgresStore]:
 @asynccontextmanager
 async def hostile_postgres() -> AsyncGenerator[PostgresStore]:
     async with PostgresStore(
-        embedded_url(), schema="storeproof_forms", tables=HOSTILE, pool_size=2, poll_ms=2
+        embedded_url(), schema="storeproof_hostile", tables=HOSTILE, pool_size=2, poll_ms=2
     ) as store:
         await emptied(store, "storeproof_hostile", HOSTILE)
         yield store
