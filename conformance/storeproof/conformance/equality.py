@@ -37,11 +37,6 @@ def show_path(path: tuple[str | int, ...]) -> str:
     return text or "the answer"
 
 
-def same(expected: object, actual: object) -> bool:
-    """Whether two JSON values are equal."""
-    return next(differences(expected, actual), None) is None
-
-
 def differences(expected: Any, actual: Any, path: tuple[str | int, ...] = ()) -> Iterator[Difference]:
     """Every place where `actual` differs from `expected`, outermost first."""
     if is_object(expected) and is_object(actual):
