@@ -82,6 +82,18 @@ def test_a_clause_without_rules_has_to_say_why() -> None:
         check(Specification.from_data(data))
 
 
+def test_rows_are_left_out_only_where_that_concerns_no_other_row() -> None:
+    timers = read_data()["operations"]["claimDueTimers"]["each"]
+    skip = {**timers["limit"], "id": "claimDueTimers.skip"}
+    specification = changed("claimDueTimers", ["each", "skip"], skip)
+    with pytest.raises(ModelError, match=r"claimDueTimers\.omission: a row left out would change which rows skip"):
+        check_operation(specification, specification.operations["claimDueTimers"])
+    effects = [{"delete": "runs", "key": ["timer.runId"]}]
+    specification = changed("claimDueTimers", ["rules", 3, "effects"], effects)
+    with pytest.raises(ModelError, match=r"claimDueTimers\.claimed changes runs, which is not the row's"):
+        check_operation(specification, specification.operations["claimDueTimers"])
+
+
 def test_an_invariant_is_checked_over_the_relations() -> None:
     data = read_data()
     data["invariants"][0]["holds"] = "events.all(e, e.stepId == 'x')"

@@ -24,9 +24,11 @@ def test_every_rule_is_there_by_its_id_with_its_kind() -> None:
         "claimDueTimers.order": "order",
         "claimDueTimers.ties": "ties",
         "claimDueTimers.limit": "limit",
+        "claimDueTimers.omission": "promise",
         "claimDueTimers.arguments": "promise",
     }
     assert rules["listRuns.cursor"].kind == "skip"
+    assert rules["claimDueTimers.omission"].checked_by == "interleavings"
     assert all(rule_id == rule.id for rule_id, rule in rules.items())
 
 
@@ -66,6 +68,12 @@ RULE: list[str | int] = ["operations", "loadRun", "rules", 0]
         ([*RULE, "effects"], [{"put": "runs"}], "operations/loadRun.json.rules[0].effects[0]"),
         (["functions", "accepts", "value"], GONE, "functions.json.accepts: 'value' is a required property"),
         (["promises", 1, "checkedBy"], "nothing", "'because' is a required property"),
+        (
+            ["operations", "claimDueTimers", "each", "omission", "checkedBy"],
+            GONE,
+            "each.omission: 'checkedBy' is a req",
+        ),
+        (["clauses", "ruling 14", "later"], True, "'later' was unexpected"),
     ],
 )
 def test_a_file_out_of_shape_is_refused_with_its_place(path: list[str | int], value: object, message: str) -> None:

@@ -12,11 +12,15 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 from storeproof.conformance import clock, idprograms, valueprograms
 from storeproof.conformance.choices import HypothesisChoices, RandomChoices
+from storeproof.conformance.cutchecks import check_cuts
 from storeproof.conformance.generation import draw_program, weighted_operations
+from storeproof.conformance.loadchecks import check_histories
 from storeproof.conformance.programs import REOPEN, Call, Program
+from storeproof.conformance.racechecks import check_interleavings
 from storeproof.conformance.refusals import crossing_programs, refused_program
 from storeproof.conformance.relevance import BY_SEQUENCES, concerns
 from storeproof.conformance.session import Session
+from storeproof.conformance.subscriptionchecks import check_subscription_races
 from storeproof.conformance.subscriptions import check_subscriptions
 from storeproof.conformance.vectors import recorded_programs
 from storeproof.spec.errors import CannotTellError
@@ -196,5 +200,9 @@ CHECKS: dict[str, Callable[[Session], None]] = {
     "durability": check_durability,
     "subscriptions": check_subscriptions,
     "sequences": check_sequences,
+    "interleavings": check_interleavings,
+    "cuts": check_cuts,
+    "histories": check_histories,
+    "subscription-races": check_subscription_races,
 }
 """In the order in which they run: the quick and enumerated ones first."""

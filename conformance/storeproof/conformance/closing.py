@@ -6,6 +6,7 @@ Both are made of the model's state and are judged like any other step.
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from typing import Any
 
 from storeproof.conformance.programs import Call, Program
@@ -30,6 +31,11 @@ def closing_steps(model: Model, state: State, program: Program) -> Program:
     for call in boundary:
         after = model.step(after, call.operation, call.args).state
     return (*reading, *boundary, *plain_reading(model, after, program))
+
+
+def names_of(program: Program) -> Hashable:
+    """What of a program, besides the state it leads to, decides how it is closed."""
+    return tuple(_run_ids(program)), tuple(_deliveries(program))
 
 
 def run_readings(program: Program) -> Program:

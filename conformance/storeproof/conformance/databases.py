@@ -17,10 +17,12 @@ from pathlib import Path
 from typing import Any
 
 from storeproof.conformance.addresses import without_password
+from storeproof.conformance.databasestages import PostgresStage, SqliteStage
 from storeproof.conformance.embedded import embedded_url
 from storeproof.conformance.failures import HarnessError, UsageError
 from storeproof.conformance.programs import Arguments
 from storeproof.conformance.pythonstore import PythonStore
+from storeproof.conformance.stages import Stage
 from storeproof.conformance.targets import Target
 from storeproof.reference.model import Outcome
 from storeproof.spec.specification import Specification
@@ -97,8 +99,12 @@ class _DatabaseTarget:
 class SqliteTarget(_DatabaseTarget):
     """The D1 adapter with its local binding."""
 
-    def __init__(self, name: str, path: str | None, specification: Specification, limit_s: float) -> None:
+    def __init__(
+        self, name: str, path: str | None, specification: Specification, limit_s: float, store: type[Any] | None = None
+    ) -> None:
+        """`store`: another class that is made as D1Store is."""
         super().__init__(name, specification, limit_s)
+        self._store = store
         self._folder: Path | None = None
         self._path = path
         self._database: Any = None
@@ -132,11 +138,19 @@ class SqliteTarget(_DatabaseTarget):
         """Versions of SQLite and of the driver."""
         return {"sqlite": sqlite3.sqlite_version, "aiosqlite": _version("aiosqlite")}
 
+    def stage(self) -> Stage:
+        """Clients over one database in memory, whose batches run inline."""
+        return SqliteStage(
+            lambda binding: self._adapter()(binding, poll_ms=POLL_MS), _table_names(), self._specification
+        )
+
+    def _adapter(self) -> Any:
+        return self._store or _adapter("storeproof.adapters.d1", "storeproof[d1]").D1Store
+
     async def _open_store(self, stack: AsyncExitStack) -> Any:
         local = _adapter("storeproof.adapters.d1.local", "storeproof[d1]")
-        core = _adapter("storeproof.adapters.d1", "storeproof[d1]")
         self._database = await stack.enter_async_context(local.LocalD1(self._path, synchronous="normal"))
-        return await stack.enter_async_context(core.D1Store(self._database, poll_ms=POLL_MS))
+        return await stack.enter_async_context(self._adapter()(self._database, poll_ms=POLL_MS))
 
 
 POLL_MS = 5
@@ -146,7 +160,11 @@ POLL_MS = 5
 class PostgresTarget(_DatabaseTarget):
     """The Postgres adapter in a schema of the kit's own."""
 
-    def __init__(self, name: str, url: str | None, specification: Specification, limit_s: float) -> None:
+    def __init__(
+        self, name: str, url: str | None, specification: Specification, limit_s: float, store: type[Any] | None = None
+    ) -> None:
+        """`store`: another class that is made as PostgresStore is."""
+        self._store = store
         super().__init__(without_password(name), specification, limit_s)
         self._url = url
         self._schema = f"storeproof_{secrets.token_hex(6)}"
@@ -186,10 +204,17 @@ class PostgresTarget(_DatabaseTarget):
         """Versions of the server and of the driver."""
         return {"postgres": self._server_version, "psycopg": _version("psycopg")}
 
+    def stage(self) -> Stage:
+        """Clients in the target's own schema, each with one connection."""
+        assert self._url is not None, "open() comes first"
+        return PostgresStage(self._made, self._url, self._schema, _table_names(), self._specification)
+
     async def _open_store(self, stack: AsyncExitStack) -> Any:
-        adapter = _adapter("storeproof.adapters.postgres", "storeproof[postgres]")
-        store = adapter.PostgresStore(self._url, schema=self._schema, pool_size=4, poll_ms=POLL_MS)
-        return await stack.enter_async_context(store)
+        return await stack.enter_async_context(self._made(self._url, pool_size=4))
+
+    def _made(self, url: str | None, pool_size: int = 2) -> Any:
+        make = self._store or _adapter("storeproof.adapters.postgres", "storeproof[postgres]").PostgresStore
+        return make(url, schema=self._schema, pool_size=pool_size, poll_ms=POLL_MS)
 
 
 def _adapter(module: str, extra: str) -> Any:

@@ -22,18 +22,43 @@ VALUE_LINES = 4
 
 def failure_text(failure: FailureReport, specification: Specification, target: str, width: int = 100) -> str:
     """What broke, the program, expected beside actual, and the commands to go on with."""
-    lines = [*_rules(failure, specification, width), "", *_wrapped(failure.message, width, 4), ""]
-    if failure.program:
+    lines = [
+        *_rules(failure, specification, width),
+        "",
+        *_wrapped(failure.message, width, 3 if failure.clients else 4),
+        "",
+    ]
+    if failure.clients:
+        lines += _race(failure, width)
+    elif failure.program:
         steps = f"{len(failure.program)} step{'' if len(failure.program) == 1 else 's'}"
         lines += [f"The program ({steps}; check: {failure.check}):", *_program(failure.python, width), ""]
     else:
         lines += [f"A scene of the check {failure.check}; it has no program.", ""]
-    expected, actual = around_the_difference(printable(failure.expected), printable(failure.actual), width * 2)
-    lines += _labelled("expected", expected, width) + _labelled("actual", actual, width)
+        lines += [*failure.timeline.split("\n"), ""] if failure.timeline else []
+    most = 2 if failure.clients else VALUE_LINES  # a timeline needs the room
+    expected, actual = around_the_difference(printable(failure.expected), printable(failure.actual), width * most // 2)
+    lines += _labelled("expected", expected, width, most) + _labelled("actual", actual, width, most)
     lines += [_where(failure), "", "What to do:", f"    storeproof rules {failure.rules[0]}"]
     if failure.repro:
         lines.append(f"    storeproof replay {quoted(failure.repro)} --target {quoted(target)}")
     return "\n".join(line.rstrip() for line in lines)
+
+
+def _race(failure: FailureReport, width: int) -> list[str]:
+    """The setup shortly, for the repro file has it; then who did what when."""
+    calls = sum(map(len, failure.clients))
+    setup = f" after a setup of {len(failure.program)} calls" if failure.program else ""
+    lines = [f"{calls} concurrent calls{setup} (check: {failure.check}):"] if len(failure.clients) > 1 else []
+    lines = lines or [f"{calls} calls of one client{setup} (check: {failure.check}):"]
+    if failure.program:
+        lines += [f"    {line}" for line in _names(failure)]
+    return [*lines, "", *(failure.timeline or "").split("\n"), ""]
+
+
+def _names(failure: FailureReport) -> list[str]:
+    named = [f"{step['op']}" for step in failure.program]
+    return wrap(f"setup: {', '.join(named)}", 92)
 
 
 def around_the_difference(expected: str, actual: str, room: int) -> tuple[str, str]:
@@ -52,12 +77,13 @@ def quoted(text: str) -> str:
 
 def _rules(failure: FailureReport, specification: Specification, width: int) -> list[str]:
     lines: list[str] = []
-    for index, name in enumerate(failure.rules[:MOST_RULES]):
+    told = 2 if failure.clients else MOST_RULES
+    for index, name in enumerate(failure.rules[:told]):
         rule = specification.rules.get(name)
         says = rule.says if rule else "not a rule of this revision"
-        lines += _wrapped(f"{'broke' if index == 0 else 'perhaps'} {name}: {says}", width, 3 if index == 0 else 2)
-    if len(failure.rules) > MOST_RULES:
-        lines.append(f"perhaps also {', '.join(failure.rules[MOST_RULES:])}"[:width])
+        lines += _wrapped(f"{'broke' if index == 0 else 'perhaps'} {name}: {says}", width, 3 - min(index, 1))
+    if len(failure.rules) > told:
+        lines.append(f"perhaps also {', '.join(failure.rules[told:])}"[:width])
     return lines
 
 
@@ -89,6 +115,9 @@ def _folded(text: str, width: int) -> list[str]:
 
 
 def _where(failure: FailureReport) -> str:
+    if failure.clients:
+        calls = len(failure.program) + sum(map(len, failure.clients))
+        return "found reading the state afterwards" if failure.step > calls else "found in an answer"
     steps = len(failure.program)
     where = f"at step {failure.step}" if failure.step <= steps else "reading the state after the program"
     if not steps:
@@ -98,8 +127,8 @@ def _where(failure: FailureReport) -> str:
     return f"found {where}; the state was already wrong after step {failure.wrong_after}"
 
 
-def _labelled(label: str, value: str, width: int) -> list[str]:
-    pieces = _wrapped(value, width - 12, VALUE_LINES)
+def _labelled(label: str, value: str, width: int, most: int) -> list[str]:
+    pieces = _wrapped(value, width - 12, most)
     return [f"{label if index == 0 else '':<10}  {piece}" for index, piece in enumerate(pieces)]
 
 

@@ -7,7 +7,7 @@ choices at a time, so that it gets stuck on whole steps. Here a step is one thin
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 from storeproof.conformance.programs import REOPEN, Arguments, Call, Program
 from storeproof.spec.jsonvalues import is_array, is_object
@@ -16,18 +16,19 @@ from storeproof.spec.specification import Specification
 
 _PLAIN = ("a", "go", "x")
 
+T = TypeVar("T")
 StillFails: TypeAlias = Callable[[Program], bool]
 
 
 def minimised(program: Program, specification: Specification, still_fails: StillFails, tries: int = 400) -> Program:
     """The smallest program found that still fails, after at most `tries` runs. `program` itself fails."""
     budget = _Budget(still_fails, tries)
-    program = _fewer_steps(program, budget)
+    program = fewest(program, budget.fails)
     before = None
     while before != program and budget.left:
         before = program
         program = _simpler_arguments(program, specification, budget)
-        program = _fewer_steps(program, budget)
+        program = fewest(program, budget.fails)
     return program
 
 
@@ -43,18 +44,19 @@ class _Budget:
         return self._still_fails(program)
 
 
-def _fewer_steps(program: Program, budget: _Budget) -> Program:
-    size = max(1, len(program) // 2)
+def fewest(items: tuple[T, ...], fails: Callable[[tuple[T, ...]], bool]) -> tuple[T, ...]:
+    """ddmin: the items without every run of them that is not needed for `fails`, which holds for `items`."""
+    size = max(1, len(items) // 2)
     while True:
         start = 0
-        while start < len(program):
-            shorter = program[:start] + program[start + size :]
-            if len(shorter) < len(program) and budget.fails(shorter):
-                program = shorter
+        while start < len(items):
+            fewer = items[:start] + items[start + size :]
+            if len(fewer) < len(items) and fails(fewer):
+                items = fewer
             else:
                 start += size
         if size == 1:
-            return program
+            return items
         size = max(1, size // 2)
 
 

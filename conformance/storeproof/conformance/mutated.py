@@ -121,6 +121,9 @@ class ModelTarget:
         """There is no Python store; without the capability `subscribe` nobody asks for it."""
         return self._model
 
+    def stage(self) -> None:
+        """A model serves one client."""
+
     def environment(self) -> dict[str, str]:
         """Nothing but what it is."""
         return {"store": "a model"}

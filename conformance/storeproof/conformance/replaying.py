@@ -5,20 +5,31 @@ from __future__ import annotations
 from pathlib import Path
 
 from rich.console import Console
+from storeproof.conformance.cuts import rerun_cut
+from storeproof.conformance.encounterload import repeated
 from storeproof.conformance.failures import HarnessError, UsageError
 from storeproof.conformance.failuretext import failure_text
 from storeproof.conformance.judgement import show_outcome
 from storeproof.conformance.programs import REOPEN, as_python
+from storeproof.conformance.racechecks import opened_stage
+from storeproof.conformance.racefailures import told
+from storeproof.conformance.racejudgement import Readings
+from storeproof.conformance.races import Tried, explore, rerun
 from storeproof.conformance.report import FailureReport, Report
-from storeproof.conformance.repro import Repro, load, program_of
+from storeproof.conformance.repro import Repro, load, program_of, scenario_of
 from storeproof.conformance.runner import Run, Runner
+from storeproof.conformance.scenarios import Scenario
+from storeproof.conformance.scheduling import Cut
 from storeproof.conformance.session import PROFILES
+from storeproof.conformance.stages import Stage
 from storeproof.conformance.targets import Target, resolve
 from storeproof.conformance.terminal import say
 from storeproof.conformance.verify import verify
 from storeproof.reference.model import Model
 from storeproof.spec.loader import load as load_specification
 from storeproof.spec.specification import Specification
+
+MOST_REPETITIONS = 100
 
 
 def replay_file(console: Console, file: Path, target_name: str | None, limit_s: float) -> int:
@@ -29,7 +40,8 @@ def replay_file(console: Console, file: Path, target_name: str | None, limit_s: 
     if ":***@" in name:
         raise UsageError(f"{file} was saved without the password of {name}; give the address with --target")
     target = resolve(name, specification, limit_s)
-    found = (_program if repro.program else _scene)(repro, target, specification)
+    how = _race if repro.clients else _program if repro.program else _scene
+    found = how(repro, target, specification)
     if found is None:
         say(console, f"{target.name}: it no longer fails ({', '.join(repro.rules)})")
         return 0
@@ -75,6 +87,34 @@ def _failure(repro: Repro, run: Run) -> FailureReport | None:
     if (found.index + 1, update["actual"]) != (saved.step, saved.actual):
         update |= {"rules": list(found.judgement.rules), "wrong_after": None}
     return FailureReport.model_validate(saved.model_dump() | update)
+
+
+def _race(repro: Repro, target: Target, specification: Specification) -> FailureReport | None:
+    """The saved schedule, exactly; where that is right, as it may be on another target, every schedule there is."""
+    scenario = scenario_of(repro)
+    cut = None if repro.cut is None else Cut(repro.cut.client, repro.cut.at, repro.cut.when)
+    runner = Runner(target, Model(specification))
+    try:
+        runner.open()
+        with opened_stage(runner) as stage:
+            if stage is None:
+                raise UsageError(f"several clients cannot meet on {target.name}")
+            found = runner.wait(_raced(stage, runner.model, scenario, repro, cut))
+    finally:
+        runner.close()
+    return None if found is None else told(repro.check, found)
+
+
+async def _raced(stage: Stage, model: Model, scenario: Scenario, repro: Repro, cut: Cut | None) -> Tried | None:
+    readings = Readings()
+    if repro.check == "histories":
+        # Nobody chose its schedule, so nobody can choose it again: it is tried, many times.
+        load = await repeated(stage, model, scenario, readings, MOST_REPETITIONS)
+        return Tried(scenario, load.wrong, load.encounter) if load.wrong and load.encounter else None
+    if cut is not None:
+        return await rerun_cut(stage, model, scenario, readings, repro.schedule, cut)
+    found = await rerun(stage, model, scenario, readings, repro.schedule, None)
+    return found or (await explore(stage, model, scenario, readings)).tried(scenario)
 
 
 def _scene(repro: Repro, target: Target, specification: Specification) -> FailureReport | None:

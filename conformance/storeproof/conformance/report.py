@@ -33,6 +33,26 @@ class RunStep(Part):
     refused: str | None = Field(default=None, description="The argument that breaks the schema and has to be refused.")
 
 
+class RunCut(Part):
+    """Where a client was cut off."""
+
+    client: int = Field(description="Which client, counted from 0.")
+    at: int = Field(description="Which of its statements, counted from 0, COMMITs included.")
+    when: Literal["before", "after", "lost", "answered"] = Field(
+        description="Before the statement was executed; after it; `lost`: after it, and only the connection is gone; "
+        "`answered`: right after the answer to its call number `at`."
+    )
+
+
+class PairReport(Part):
+    """How far two operations were explored beside each other."""
+
+    operations: tuple[str, str] = Field(description="Their names, in the order of the specification.")
+    scenarios: int = Field(description="In how many scenarios: instances of the two, on several setups.")
+    schedules: int = Field(description="How many interleavings of their statements were run.")
+    complete: bool = Field(description="Whether these are all there are.")
+
+
 class RuleReport(Part):
     """One rule: `evidence` counts by check what was exercised and right."""
 
@@ -64,6 +84,14 @@ class FailureReport(Part):
     wrong_after: int | None = Field(
         description="After which step, counted from 1, the state was wrong already, where reading it could tell."
     )
+    clients: list[list[dict[str, Any]]] = Field(
+        default=[], description="For a race or a cut: what each client calls, after `program`, which is the setup."
+    )
+    schedule: list[int] = Field(
+        default=[], description="Which client made each step, counted from 0: the interleaving that fails."
+    )
+    cut: RunCut | None = Field(default=None, description="Where a client died, if one did.")
+    timeline: Text | None = Field(default=None, description="The interleaving as text, a lane for each client.")
     repro: str | None = Field(default=None, description="The repro file, where one was written.")
 
 
@@ -78,6 +106,8 @@ class Report(Part):
     )
     rules: list[RuleReport] = Field(description="Every rule, or those that were asked for.")
     failures: list[FailureReport]
+    cut_points: int = Field(default=0, description="How many cuts of operations took place.")
+    pairs: list[PairReport] = Field(default=[], description="What the check `interleavings` explored.")
     environment: dict[str, str] = Field(description="Profile, seed and versions.")
     duration_s: float = Field(description="Seconds.")
     error: Text | None = Field(default=None, description="Why nothing can be said, where the verdict is unknown.")

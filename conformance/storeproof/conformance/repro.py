@@ -15,7 +15,8 @@ from storeproof.conformance.failures import UsageError
 from storeproof.conformance.portable import printable, restored
 from storeproof.conformance.programs import REOPEN, Call, Program
 from storeproof.conformance.report import FailureReport as Failure
-from storeproof.conformance.report import Part, RunStep, Text
+from storeproof.conformance.report import Part, RunCut, RunStep, Text
+from storeproof.conformance.scenarios import Scenario
 from storeproof.conformance.versions import kit_version
 from storeproof.spec.specification import Specification
 
@@ -37,6 +38,14 @@ class Repro(Part):
     actual: Text = Field(description="What the store answered there.")
     step: int = Field(description="The step, counted from 1, that failed; beyond the program: while reading the state.")
     wrong_after: int | None = Field(description="After which step, counted from 1, the state was wrong already.")
+    clients: list[list[RunStep]] = Field(
+        default=[], description="For a race or a cut: what each client calls, after `program`, which is the setup."
+    )
+    schedule: list[int] = Field(
+        default=[], description="Which client made each step, counted from 0: the interleaving that fails."
+    )
+    cut: RunCut | None = Field(default=None, description="Where a client died, if one did.")
+    timeline: Text | None = Field(default=None, description="The interleaving as text, a lane for each client.")
 
 
 def save(failure: Failure, target: str, seed: int, folder: Path, specification: Specification) -> Path:
@@ -49,7 +58,8 @@ def save(failure: Failure, target: str, seed: int, folder: Path, specification: 
         **{name: getattr(failure, name) for name in _SHARED},
     )
     text = json.dumps(repro.model_dump(), indent=1, allow_nan=False) + "\n"
-    digest = hashlib.sha256(json.dumps([target, repro.rules, failure.program]).encode()).hexdigest()[:8]
+    identity = [target, repro.rules, failure.program, *([failure.clients] if failure.clients else [])]
+    digest = hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:8]
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{repro.rules[0]}-{digest}.json"
     path.write_text(text, encoding="utf-8")
@@ -68,19 +78,31 @@ def load(path: Path, specification: Specification) -> Repro:
         raise UsageError(f"{path} is no repro file: {where}: {printable(first['msg'])}") from error
     except (ValueError, RecursionError) as error:
         raise UsageError(f"{path} is no repro file: it holds no JSON: {error}") from error
-    for step in repro.program:
+    for step in (*repro.program, *(step for client in repro.clients for step in client)):
         if step.op != REOPEN and step.op not in specification.operations:
             raise UsageError(f"{path}: this revision of the specification has no operation {step.op!r}")
-    program_of(repro, path)
+    scenario_of(repro, path)
     return repro
 
 
 def program_of(repro: Repro, path: Path | None = None) -> Program:
     """The program of a repro; raises UsageError where a value in it is none."""
+    return _calls(repro.program, path)
+
+
+def scenario_of(repro: Repro, path: Path | None = None) -> Scenario:
+    """The program as a setup, with the clients; raises UsageError where a value in it is none."""
+    return Scenario(program_of(repro, path), tuple(_calls(client, path) for client in repro.clients))
+
+
+def _calls(steps: list[RunStep], path: Path | None) -> Program:
     try:
-        return tuple(Call(step.op, restored(step.args), step.refused) for step in repro.program)
+        return tuple(Call(step.op, restored(step.args), step.refused) for step in steps)
     except ValueError as error:
         raise UsageError(f"{path or 'the repro file'}: {error}") from error
 
 
-_SHARED = ("check", "rules", "message", "program", "python", "expected", "actual", "step", "wrong_after")
+_SHARED = (
+    *("check", "rules", "message", "program", "python", "expected", "actual", "step", "wrong_after"),
+    *("clients", "schedule", "cut", "timeline"),
+)

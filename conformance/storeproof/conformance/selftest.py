@@ -53,9 +53,14 @@ def _run(console: Console, seed: int, quick: bool, workers: int) -> int:
     killed = {verdict.mutant.rule for verdict in found if verdict.kills}
     if handbroken.available():
         broken = _findings("BROKEN", seed, quick, workers)
-        _print_broken(console, broken)
+        _print_broken(console, broken, "hand-broken stores")
         problems += missed(broken)
-        problems += alarms(_findings("UNUSUAL", seed, quick, workers))
+        racy = _findings("RACY", seed, quick, workers)
+        _print_broken(console, racy, "racy and crash-unsafe stores")
+        problems += missed(racy)
+        broken += racy
+        for right in ("UNUSUAL", "RIGHT"):
+            problems += alarms(_findings(right, seed, quick, workers))
         killed |= {rule for finding in broken if finding.found for rule in finding.expected if rule in finding.rules}
         if not quick:
             problems += untested(specification, killed)
@@ -136,14 +141,18 @@ def judged(console: Console, found: Sequence[Verdict], known: dict[str, str]) ->
 
 
 def _findings(kind: str, seed: int, quick: bool, workers: int) -> list[Finding]:
-    names = [store.name for store in handbroken.stores(kind)]
-    return list(handbroken.findings(kind, names[::SAMPLE] if quick else names, seed, workers))
+    places = range(0, len(handbroken.stores(kind)), SAMPLE if quick else 1)
+    return list(handbroken.findings(kind, places, seed, workers))
 
 
-def _print_broken(console: Console, broken: Sequence[Finding]) -> None:
+def _print_broken(console: Console, broken: Sequence[Finding], what: str) -> None:
     found = sum(finding.found for finding in broken)
     first = sum(finding.first for finding in broken)
-    console.print(f"hand-broken stores: {found} of {len(broken)} found, {first} with the right rule first")
+    times = sorted(finding.seconds for finding in broken if finding.found)
+    console.print(
+        f"{what}: {found} of {len(broken)} found, {first} with the right rule first"
+        + (f"; time to find: median {median(times):.1f} s, worst {times[-1]:.1f} s" if times else "")
+    )
     for finding in broken:
         if finding.found and not finding.first:
             console.print(

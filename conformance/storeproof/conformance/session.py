@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from storeproof.conformance.blame import Blame, blame
 from storeproof.conformance.closing import closing_steps
 from storeproof.conformance.judgement import show_outcome
 from storeproof.conformance.minimise import minimised
 from storeproof.conformance.programs import Program, as_python
-from storeproof.conformance.report import FailureReport
+from storeproof.conformance.report import FailureReport, PairReport
 from storeproof.conformance.runner import Closing, Mismatch, Run, Runner
+from storeproof.conformance.scenarios import Scenario
 from storeproof.reference.model import Model, Raised
 from storeproof.spec.specification import Specification
+
+T = TypeVar("T")
 
 MOST_HANGING = 3
 """After so many programs that ended in a hanging call the run ends: every further one takes as long."""
@@ -35,18 +38,29 @@ class Progress(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """How much is tried. `programs` is the number of generated programs per operation."""
+    """How much is tried. `programs`: generated programs per operation; `thirds`: drawn scenarios in which a third
+    operation comes before two others or stands beside them; `cut_pairs`: drawn pairs one of which dies;
+    `loads`: histories of many calls at once; `feeds`: schedules of one scene of subscribers.
+    """
 
     name: str
     programs: int
     shrink_tries: int
+    thirds: int = 0
+    cut_pairs: int = 0
+    loads: int = 0
+    feeds: int = 0
     most_failures: int = 12
     """After so many different failures the run ends: they have to be read by somebody."""
 
 
 PROFILES = {
     profile.name: profile
-    for profile in (Profile("quick", 15, 150), Profile("default", 40, 300), Profile("thorough", 600, 1000))
+    for profile in (
+        Profile("quick", 15, 150, thirds=50, cut_pairs=10, loads=3, feeds=10),
+        Profile("default", 40, 300, thirds=200, cut_pairs=40, loads=20, feeds=60),
+        Profile("thorough", 600, 1000, thirds=5000, cut_pairs=1000, loads=300, feeds=400),
+    )
 }
 
 
@@ -62,6 +76,14 @@ class Session:
     on_failure: Callable[[FailureReport], FailureReport] | None = None
     evidence: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter[str]))
     failures: list[FailureReport] = field(default_factory=list[FailureReport])
+    pairs: dict[tuple[str, str], PairReport] = field(default_factory=dict[tuple[str, str], PairReport])
+    """What was explored of every two operations."""
+    cut_points: int = 0
+    """How many cuts took place."""
+    focus: frozenset[str] = frozenset()
+    """Operations that are suspected: races and cuts of theirs come first."""
+    share: int = 1
+    """Every so manieth scenario of races and cuts is explored."""
     hung: int = 0
     """How many programs ended in a call that hung."""
     _known: Counter[tuple[str, tuple[str, ...]]] = field(default_factory=Counter[tuple[str, tuple[str, ...]]])
@@ -89,6 +111,19 @@ class Session:
     def wants(self, *rules: str) -> bool:
         """Whether one of the rules was asked for."""
         return self.selected is None or not self.selected.isdisjoint(rules)
+
+    def in_order(self, scenarios: Iterable[Scenario]) -> list[Scenario]:
+        """The session's share of the scenarios, with those of suspected operations first."""
+
+        def unsuspected(scenario: Scenario) -> bool:
+            clients = [call.operation for client in scenario.clients for call in client]
+            return self.focus.isdisjoint(clients)
+
+        return self.share_of(sorted(scenarios, key=unsuspected))
+
+    def share_of(self, scenarios: Sequence[T]) -> list[T]:
+        """Every so manieth of them."""
+        return list(scenarios[:: self.share])
 
     def tell(self, check: str, done: int, total: int) -> None:
         """Passes on how far a check is."""
@@ -136,9 +171,7 @@ class Session:
         step: int,
         wrong_after: int | None = None,
     ) -> None:
-        """Adds a failure, unless one tells the same already, or it is about other rules than those asked for."""
-        if any(_same_story(failure.rules, rules) for failure in self.failures) or not self.wants(*rules):
-            return
+        """Adds the failure of a sequential program."""
         failure = FailureReport(
             rules=list(rules),
             check=check,
@@ -150,7 +183,14 @@ class Session:
             step=step,
             wrong_after=wrong_after,
         )
-        self.failures.append(self.on_failure(failure) if self.on_failure else failure)
+        self.add(failure)
+
+    def add(self, failure: FailureReport) -> None:
+        """Adds a failure, unless one tells the same already, or it is about other rules than those asked for."""
+        if any(_same_story(known.rules, tuple(failure.rules)) for known in self.failures):
+            return
+        if self.wants(*failure.rules):
+            self.failures.append(self.on_failure(failure) if self.on_failure else failure)
 
     def _explain(
         self, program: Program, check: str, mismatch: Mismatch, promise: str | None, closing: Closing | None

@@ -19,6 +19,7 @@ from typing import Any, Protocol
 from storeproof.conformance.failures import HarnessError, UsageError
 from storeproof.conformance.programs import Arguments
 from storeproof.conformance.pythonstore import DEFAULT_LIMIT_S, PythonStore
+from storeproof.conformance.stages import Stage
 from storeproof.reference.model import Outcome
 from storeproof.spec.specification import Specification
 
@@ -59,6 +60,10 @@ class Target(Protocol):
 
     def environment(self) -> dict[str, str]:
         """What a report says about it: versions, never secrets."""
+        ...
+
+    def stage(self) -> Stage | None:
+        """A new stage for several clients, not opened yet; None where they cannot meet. The target is open."""
         ...
 
 
@@ -139,6 +144,12 @@ class StoreTarget:
         store: object = self.store
         kind = type(store)
         return {"store": f"{kind.__module__}.{kind.__qualname__}"}
+
+    def stage(self) -> Stage:
+        """Clients of the store that the factory yields."""
+        stages = importlib.import_module("storeproof.conformance.factorystage")  # which imports this module
+        made: Stage = stages.FactoryStage(self.name, self._factory, self._specification, self._limit_s)
+        return made
 
     async def _enter(self) -> None:
         assert self._reopenable is not None

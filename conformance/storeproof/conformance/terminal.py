@@ -32,7 +32,7 @@ _STYLES = {
 
 
 def print_reports(console: Console, reports: Sequence[Report], specification: Specification) -> None:
-    """Everything about a run: the table, why rules do not apply, the failures, the kit's limits, the verdicts."""
+    """Everything about a run: the table, why rules do not apply, the failures, the verdicts."""
     told = [report for report in reports if any(rule.evidence for rule in report.rules) or report.failures]
     if told:
         console.print(rule_table(console, told))
@@ -43,9 +43,6 @@ def print_reports(console: Console, reports: Sequence[Report], specification: Sp
             console.print()
             say(console, f"{report.target}: failure {number} of {len(report.failures)}", "bold red")
             say(console, failure_text(failure, specification, report.target, min(console.width, 120)))
-    if told:
-        console.print()
-        say(console, limits(specification), "dim")
     for report in reports:
         _print_verdict(console, report)
 
@@ -71,14 +68,6 @@ def rule_table(console: Console, reports: Sequence[Report]) -> Table:
         cells = [_status(console, rules.get(rule.id)) for rules in by_id]
         table.add_row(name, *cells, *([_evidence(rule)] if single else []))
     return table
-
-
-def limits(specification: Specification) -> str:
-    """Which clauses of the contract have no check yet, in one line."""
-    later = [name for name, entry in specification.clauses.items() if isinstance(entry, dict) and entry.get("later")]
-    if not later:
-        return "Every clause of the contract has a check."
-    return f"This kit does not check yet (several clients at once, cut operations): {', '.join(later)} of the contract."
 
 
 def say(console: Console, text: str, style: str | None = None) -> None:
@@ -123,6 +112,19 @@ def _not_applicable(reports: Sequence[Report]) -> Iterable[str]:
         yield f"n/a{where}: {name}: {because}"
 
 
+def _explored(report: Report) -> Iterable[str]:
+    """How far races and cuts were looked into."""
+    if report.pairs:
+        complete = sum(pair.complete for pair in report.pairs)
+        schedules = sum(pair.schedules for pair in report.pairs)
+        yield (
+            f"interleavings: {schedules:,} schedules of {len(report.pairs)} pairs of operations, "
+            f"{'all' if complete == len(report.pairs) else complete} of them completely explored"
+        )
+    if report.cut_points:
+        yield f"cuts: {report.cut_points:,} points at which an operation was cut off"
+
+
 def _short_target(name: str) -> str:
     return name if len(name) <= 12 else f"{name[:11]}…"
 
@@ -138,6 +140,8 @@ def _print_verdict(console: Console, report: Report) -> None:
         f"{report.target}  {report.verdict}: {said}, in {report.duration_s:.1f} s",
         _STYLES.get(report.verdict, "bold"),
     )
+    for line in _explored(report):
+        say(console, f"  {line}")
     untested = [rule.id for rule in report.rules if rule.status == "untested"]
     if untested and report.error is None:
         more = f" and {len(untested) - MOST_NAMED} more" if len(untested) > MOST_NAMED else ""

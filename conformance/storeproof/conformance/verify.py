@@ -83,6 +83,8 @@ def _report(session: Session, environment: dict[str, str], duration_s: float, er
         verdict="unknown" if error and verdict != "fails" else verdict,
         rules=reports,
         failures=session.failures,
+        pairs=list(session.pairs.values()),
+        cut_points=session.cut_points,
         environment=environment,
         duration_s=round(duration_s, 3),
         error=error,

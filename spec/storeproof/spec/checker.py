@@ -199,6 +199,20 @@ class _Checker:
             if part in each:
                 here = Scope(each[part]["id"], after_early.names, after_early.functions, after_early.facts)
                 here.need(each[part]["of"], INTEGER)
+        if "omission" in each:
+            self._omission(each, late)
+
+    def _omission(self, each: Data, rules: list[Data]) -> None:
+        """A row that is left out must change nothing but itself: neither which rows come after it nor other tables."""
+        name = each["omission"]["id"]
+        if "skip" in each:
+            raise ModelError(f"{name}: a row left out would change which rows skip leaves out; there cannot be both")
+        own = {each["in"], *(find.get("in") for find in each.get("find", {}).values())}
+        for rule in rules:
+            for effect in rule.get("effects", ()):
+                relation = effect.get("put") or effect.get("update") or effect["delete"]
+                if relation not in own:
+                    raise ModelError(f"{name}: {rule['id']} changes {relation}, which is not the row's nor found by it")
 
     def _answer(self, scope: Scope, rule: Data) -> None:
         effects = EffectChecker(scope, self.specification.relations, self.rows)

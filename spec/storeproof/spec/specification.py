@@ -53,7 +53,7 @@ class Operation:
     result: str
     optional: bool
     rules: tuple[Rule, ...]
-    """Its own rules in order, then order, ties, skip and limit, then its promises."""
+    """Its own rules in order, then order, ties, skip, limit and omission, then its promises."""
     data: Data
 
     @property
@@ -137,6 +137,11 @@ def rule_data(operation: Data) -> Iterator[tuple[RuleKind, Data]]:
     for kind in kinds:
         if kind in each:
             yield kind, each[kind]
+    if "omission" in each:
+        yield (
+            "promise",
+            each["omission"],
+        )  # it says what other clients may make of the answer: nothing one step executes
     for raw in operation.get("promises", ()):
         yield "promise", raw
 

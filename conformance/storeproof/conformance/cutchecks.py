@@ -1,0 +1,60 @@
+"""The check `cuts` of a session: every operation cut at every statement, alone and beside others.
+
+What is cut is said by `cuts`; here it is counted and told.
+"""
+
+from __future__ import annotations
+
+from storeproof.conformance.cuts import (
+    ACKNOWLEDGED,
+    CONVERGES,
+    CUT,
+    CutExploration,
+    concurrent_scenarios,
+    explore_cuts,
+    lone_scenarios,
+    second_call_scenarios,
+)
+from storeproof.conformance.failures import HarnessError
+from storeproof.conformance.racechecks import opened_stage
+from storeproof.conformance.racefindings import RaceFindings
+from storeproof.conformance.racejudgement import Readings
+from storeproof.conformance.races import Tried
+from storeproof.conformance.scenarios import Scenario
+from storeproof.conformance.session import Session
+from storeproof.conformance.stages import Stage
+
+NAME = "cuts"
+
+
+def check_cuts(session: Session) -> None:
+    """Every instance in every world, two calls of one client, and drawn pairs in which one client dies."""
+    if "durable" not in session.capabilities or session.full or not session.wants(CUT, ACKNOWLEDGED, CONVERGES):
+        return
+    model = session.model
+    scenarios = [*lone_scenarios(), *second_call_scenarios(model)]
+    scenarios += concurrent_scenarios(session.seed, session.profile.cut_pairs)
+    with opened_stage(session.runner) as stage:
+        if stage is None or stage.sees != "statements":
+            return
+        findings, readings = RaceFindings(session, NAME), Readings()
+        for index, scenario in enumerate(session.in_order(scenarios)):
+            if findings.enough:
+                return
+            found = _cut(session, stage, scenario, readings)
+            if found.unknown is not None:
+                raise HarnessError(f"the checker could not judge a cut within its budget: {found.unknown}")
+            if found.wrong is not None:
+                findings.add(found.wrong, lambda smaller: _wrong(session, stage, smaller, readings))
+            else:
+                findings.exercised(found.rules)
+            session.cut_points += sum(found.points.values())
+            session.tell(NAME, index + 1, len(scenarios))
+
+
+def _cut(session: Session, stage: Stage, scenario: Scenario, readings: Readings) -> CutExploration:
+    return session.runner.wait(explore_cuts(stage, session.model, scenario, readings))
+
+
+def _wrong(session: Session, stage: Stage, scenario: Scenario, readings: Readings) -> Tried | None:
+    return _cut(session, stage, scenario, readings).wrong

@@ -1,0 +1,62 @@
+"""The check `histories` of a session: clients that really run at the same time, judged like every other race.
+
+For a store whose statements nobody sees it is the only evidence about races, so there pairs are repeated as well.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from storeproof.conformance.encounterload import Load, drawn_loads, repeated
+from storeproof.conformance.failures import HarnessError
+from storeproof.conformance.racechecks import drawn_pairs, opened_stage, wanted
+from storeproof.conformance.racefailures import told
+from storeproof.conformance.racefindings import MOST_TOLD, RaceFindings
+from storeproof.conformance.racejudgement import LINEARIZABLE, Readings
+from storeproof.conformance.races import Tried
+from storeproof.conformance.session import Session
+
+NAME = "histories"
+PAIRS = 120
+"""Pairs that are repeated where statements are not seen."""
+REPETITIONS = 5
+
+
+def check_histories(session: Session) -> None:
+    """Loads of many calls; where statements are not seen, pairs too."""
+    if session.full or not session.wants(*_rules(session)):
+        return
+    with opened_stage(session.runner) as stage:
+        if stage is None:
+            return
+        scenarios = [(scenario, 1) for scenario in drawn_loads(session.seed, session.profile.loads)]
+        if stage.sees != "statements":
+            pairs = [pair for pair in drawn_pairs(session.seed, PAIRS) if wanted(session, pair)]
+            scenarios = [*((pair, REPETITIONS) for pair in pairs), *scenarios]
+        findings, readings = RaceFindings(session, NAME), Readings()
+        found_wrong = 0
+        for index, (scenario, repetitions) in enumerate(session.share_of(scenarios)):
+            if session.full or found_wrong >= MOST_TOLD:
+                return
+            found = session.runner.wait(repeated(stage, session.model, scenario, readings, repetitions))
+            if found.unknown is not None:
+                raise HarnessError(f"the checker could not judge a history within its budget: {found.unknown}")
+            findings.exercised(found.rules)
+            if found.wrong is not None:
+                found_wrong += 1
+                session.add(told(NAME, _tried(found)))
+            session.tell(NAME, index + 1, len(scenarios))
+
+
+def _rules(session: Session) -> list[str]:
+    return [rule.id for rule in session.specification.rules.values() if rule.checked_by == "interleavings"]
+
+
+def _tried(found: Load) -> Tried:
+    """Not made smaller: it need not come again. Of the rules, those that are broken for certain."""
+    assert found.wrong is not None
+    assert found.scenario is not None
+    assert found.encounter is not None
+    rules = found.wrong.rules
+    certain = rules[: rules.index(LINEARIZABLE) + 1]
+    return Tried(found.scenario, replace(found.wrong, rules=certain), found.encounter)

@@ -1,0 +1,178 @@
+"""The check `interleavings` of a session: explores pairs and more, keeps the evidence, explains what it finds.
+
+What is explored is said by `races`, how by `scheduling` and `exploring`; here it is counted and told.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Generator, Iterable, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import chain
+
+from storeproof.conformance.catalogue import WORLDS
+from storeproof.conformance.encounters import Encounter
+from storeproof.conformance.failures import HarnessError
+from storeproof.conformance.programs import Program
+from storeproof.conformance.racefindings import RaceFindings
+from storeproof.conformance.racejudgement import CLAIMS, LINEARIZABLE, SNAPSHOTS, Readings
+from storeproof.conformance.races import (
+    BOUND,
+    Exploration,
+    Tried,
+    drawn_scenarios,
+    explore,
+    pair_scenarios,
+    reading_scenarios,
+)
+from storeproof.conformance.report import PairReport
+from storeproof.conformance.runner import Runner
+from storeproof.conformance.scenarios import Scenario
+from storeproof.conformance.session import Session
+from storeproof.conformance.stages import Stage
+
+NAME = "interleavings"
+
+
+DRAWN_PAIRS = 200
+"""Pairs that are explored where every run takes a new store, which is slow; drawn by the seed."""
+
+
+def check_interleavings(session: Session) -> None:
+    """Every schedule of every pair, then scenarios with a third operation."""
+    if session.full or not any(wanted(session, scenario) for scenario in pair_scenarios()):
+        return
+    with opened_stage(session.runner) as stage:
+        if stage is None:
+            return
+        every = pair_scenarios() if stage.quick else drawn_pairs(session.seed, DRAWN_PAIRS)
+        scenarios = [scenario for scenario in every if wanted(session, scenario)]
+        thirds = drawn_scenarios(session.seed, session.profile.thirds)
+        more = [each for each in chain(reading_scenarios(), thirds) if stage.quick and wanted(session, each)]
+        exploring = _Exploring(session, stage, RaceFindings(session, NAME), len(scenarios) + len(more))
+        exploring.all(session.in_order(scenarios), None)
+        exploring.all(session.in_order(more), BOUND)
+        session.pairs = exploring.pairs()
+
+
+@contextmanager
+def opened_stage(runner: Runner) -> Generator[Stage | None]:
+    """The stage of the runner's target, open and with its worlds at hand; None where several clients cannot meet."""
+    stage = runner.target.stage()
+    if stage is None:
+        yield None
+        return
+    wait = runner.wait
+    try:
+        wait(stage.open())
+        with stage.points():
+            for setup in WORLDS.values():
+                wait(stage.prepare(setup, keep=True))
+            yield stage
+    finally:
+        wait(stage.close())
+
+
+@dataclass(slots=True)
+class _Exploring:
+    session: Session
+    stage: Stage
+    findings: RaceFindings
+    total: int
+    readings: Readings = field(default_factory=Readings)
+    done: int = 0
+    scenarios: Counter[tuple[str, str]] = field(default_factory=Counter[tuple[str, str]])
+    schedules: Counter[tuple[str, str]] = field(default_factory=Counter[tuple[str, str]])
+    incomplete: set[tuple[str, str]] = field(default_factory=set[tuple[str, str]])
+
+    def all(self, scenarios: Iterable[Scenario], bound: int | None) -> None:
+        """Explores them, until nothing new is expected."""
+        for scenario in scenarios:
+            if self.findings.enough:
+                self.incomplete.update(self.scenarios)
+                return
+            found = self._explored(scenario, bound)
+            self.done += 1
+            self.session.tell(NAME, self.done, self.total)
+            if bound is None:
+                pair = _pair(self.session, scenario)
+                self.scenarios[pair] += 1
+                self.schedules[pair] += found.schedules
+                if not found.complete:
+                    self.incomplete.add(pair)
+
+    def pairs(self) -> dict[tuple[str, str], PairReport]:
+        """What was explored of every two operations."""
+        return {
+            pair: PairReport(
+                operations=pair,
+                scenarios=self.scenarios[pair],
+                schedules=self.schedules[pair],
+                complete=pair not in self.incomplete,
+            )
+            for pair in self.scenarios
+        }
+
+    def _explored(self, scenario: Scenario, bound: int | None) -> Exploration:
+        session = self.session
+        found = session.runner.wait(explore(self.stage, session.model, scenario, self.readings, bound))
+        if found.unknown is not None:
+            raise HarnessError(f"the checker could not judge a race within its budget: {found.unknown}")
+        tried = found.tried(scenario)
+        if tried is not None:
+            if not (_serial(tried.encounter) and self._told_as_sequence(tried)):
+                self._tell(tried, bound)
+            return found
+        if self.stage.sees != "statements":
+            # Orders of whole calls prove nothing about what happens inside one.
+            rules = session.specification.rules
+            found.rules = Counter({rule: n for rule, n in found.rules.items() if rules[rule].checked_by != NAME})
+        self.findings.exercised(found.rules)
+        return found
+
+    def _told_as_sequence(self, found: Tried) -> bool:
+        """Whether the same calls of one client are wrong too: then it is no race."""
+        calls: Program = tuple(operation.call for operation in found.encounter.history)
+        return self.session.exercise((*found.scenario.setup, *calls), NAME).mismatch is not None
+
+    def _tell(self, found: Tried, bound: int | None) -> None:
+        def again(scenario: Scenario) -> Tried | None:
+            explored = explore(self.stage, self.session.model, scenario, self.readings, bound)
+            return self.session.runner.wait(explored).tried(scenario)
+
+        self.findings.add(found, again)
+
+
+def drawn_pairs(seed: int, count: int) -> list[Scenario]:
+    """So many of all pairs in all worlds."""
+    every = list(pair_scenarios())
+    return every if count >= len(every) else random.Random(seed).sample(every, count)
+
+
+def wanted(session: Session, scenario: Scenario) -> bool:
+    """Whether a scenario is evidence for a rule that was asked for."""
+    if session.wants(LINEARIZABLE):
+        return True
+    names = [call.operation for client in scenario.clients for call in client]
+    if session.wants("claims.exclusive") and sum(name in CLAIMS for name in names) > 1:
+        return True
+    return any(
+        session.wants(f"{name}.omission") or (name in SNAPSHOTS and session.wants("reads.snapshot")) for name in names
+    )
+
+
+def _pair(session: Session, scenario: Scenario) -> tuple[str, str]:
+    order = list(session.specification.operations)
+    first, second = sorted((client[0].operation for client in scenario.clients), key=order.index)
+    return first, second
+
+
+def _serial(encounter: Encounter) -> bool:
+    """Whether no two operations overlapped."""
+    history: Sequence[object] = encounter.history
+    return len(history) == 1 or all(
+        earlier.returned is not None and earlier.returned < later.invoked
+        for earlier, later in zip(encounter.history, encounter.history[1:], strict=False)
+    )

@@ -1,0 +1,223 @@
+"""Judges one encounter: is there an order of its operations that the contract allows, and if not, which rules break?
+
+The answers and the reading at the end are one history; the checker looks for its order. Knows no scheduler.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Hashable
+from dataclasses import dataclass, field
+from itertools import combinations
+from typing import Any, NamedTuple
+
+from storeproof.conformance.closing import closing_steps, names_of
+from storeproof.conformance.encounters import READER, Encounter, read
+from storeproof.conformance.histories import History, Operation
+from storeproof.conformance.judgement import decisive_rule, judge, show_outcome
+from storeproof.conformance.linearizability import Illegal, Linearizable, Unknown, check, final_states
+from storeproof.conformance.programs import Program
+from storeproof.conformance.scenarios import Scenario
+from storeproof.conformance.stages import Stage
+from storeproof.reference.model import Model, Returned, State
+from storeproof.reference.tables import freeze
+
+LINEARIZABLE = "atomic.linearizable"
+SNAPSHOTS = frozenset({"loadExecution", "getRunTimeline"})
+CLAIMS = frozenset({"claimRun", "claimStaleRuns", "claimDueTimers", "claimDueScheduleBuckets"})
+
+MOST_TORN = 8
+"""Other operations beside which a torn read is told from any other wrong one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wrong:
+    """An encounter that no order explains. `order` is the longest legal beginning, as indexes into `history`."""
+
+    rules: tuple[str, ...]
+    message: str
+    expected: str
+    actual: str
+    history: History
+    order: tuple[int, ...]
+    reading: bool
+    """Whether it was the reading at the end that fits nowhere."""
+
+
+Verdict = Linearizable | Wrong | Unknown
+
+
+class Closing(NamedTuple):
+    """The reading of a state: everything that the calls of a scenario may have touched."""
+
+    key: Hashable
+    program: Program
+
+
+@dataclass(slots=True)
+class Readings:
+    """What was read of one stage already. The same content is read once: answers follow from nothing else."""
+
+    right: set[Hashable] = field(default_factory=set[Hashable])
+    """Contents that were found to be a state of the model."""
+    _programs: dict[Hashable, Program] = field(default_factory=dict[Hashable, Program])
+
+    def closing(self, model: Model, state: State, scenario: Scenario) -> Closing:
+        """The steps that read a state in which a scenario ended."""
+        key = names_of(scenario.calls)
+        whole = (freeze(state), key)
+        if whole not in self._programs:
+            self._programs[whole] = closing_steps(model, state, scenario.calls)
+        return Closing(key, self._programs[whole])
+
+
+@dataclass(slots=True)
+class Judge:
+    """Judges the encounters of one scenario; what looks the same is judged once."""
+
+    model: Model
+    stage: Stage
+    scenario: Scenario
+    start: State
+    readings: Readings
+    _known: dict[Hashable, Verdict] = field(default_factory=dict[Hashable, Verdict])
+
+    async def judged(self, encounter: Encounter) -> Verdict:
+        """The verdict; reads the state of the stage where it has to."""
+        seen = encounter.seen
+        if encounter.content is not None and seen in self._known:
+            return self._known[seen]
+        verdict = await self._judged(encounter.history, encounter.content)
+        self._known[seen] = verdict
+        return verdict
+
+    async def _judged(self, history: History, content: Hashable | None) -> Verdict:
+        finals = final_states(self.model, self.start, history)
+        if isinstance(finals, Unknown):
+            return finals
+        if not finals:
+            found = check(self.model, self.start, history)
+            assert isinstance(found, Illegal)
+            return self._wrong(history, found)
+        for final in finals:  # several where an operation has no answer
+            closing = self.readings.closing(self.model, final.state, self.scenario)
+            if content is not None and (content, freeze(final.state), closing.key) in self.readings.right:
+                return final
+        closing = self.readings.closing(self.model, finals[0].state, self.scenario)
+        known = (content, freeze(finals[0].state), closing.key)
+        after = 1 + max((each.returned or each.invoked for each in history), default=0)
+        whole = history + await read(self.stage, closing.program, after)
+        found = check(self.model, self.start, whole)
+        if isinstance(found, Illegal):
+            return self._wrong(whole, found)
+        if isinstance(found, Linearizable) and len(finals) == 1:
+            self.readings.right.add(known)
+        return found
+
+    def _wrong(self, history: History, found: Illegal) -> Wrong:
+        stuck = history[found.stuck]
+        reading = stuck.client == READER
+        assert stuck.outcome is not None
+        rules = [*self._specific(history, found, stuck), LINEARIZABLE, *self._operations(history, found, stuck)]
+        what = "reading the state afterwards, " if reading else ""
+        judgement = judge(self.model, found.state, stuck.call, found.expected, stuck.outcome)
+        why = judgement.message if judgement else "nothing excuses the rows that were left out"
+        return Wrong(
+            tuple(dict.fromkeys(rules)),
+            f"no order of these operations gives these answers: {what}{stuck.call.as_python()}: {why}",
+            show_outcome(found.expected.outcome),
+            show_outcome(stuck.outcome),
+            history,
+            found.order,
+            reading,
+        )
+
+    def _specific(self, history: History, found: Illegal, stuck: Operation) -> list[str]:
+        rules: list[str] = []
+        if stuck.call.operation in SNAPSHOTS and stuck.client != READER and self._torn(history, found, stuck):
+            rules.append("reads.snapshot")
+        if _two_owners(history):
+            rules.append("claims.exclusive")
+        omission = f"{stuck.call.operation}.omission"
+        if found.omitted and stuck.client != READER and omission in self.model.specification.rules:
+            rules.append(omission)
+        judgement = stuck.outcome and judge(self.model, found.state, stuck.call, found.expected, stuck.outcome)
+        if judgement:
+            rules += [rule for rule in judgement.rules if rule.startswith("answers.")]
+        return rules
+
+    def _torn(self, history: History, found: Illegal, stuck: Operation) -> bool:
+        """Whether run and events are right apart, each at some moment."""
+        if not isinstance(stuck.outcome, Returned) or stuck.outcome.value is None:
+            return False
+        without = tuple(each for each in history if each is not stuck and each.client != READER)
+        if len(without) > MOST_TORN:
+            return False  # 2 to the power of so many sets of operations are looked at: a load's history is told simply
+        runs: set[str] = set()
+        logs: set[str] = set()
+        for size in range(len(without) + 1):
+            for chosen in combinations(without, size):
+                for state in _states(self.model, self.start, chosen):
+                    run = {"runId": stuck.call.args["runId"]}
+                    runs.add(_value(self.model, state, "loadRun", run))
+                    logs.add(_value(self.model, state, "readEvents", run))
+        whole = stuck.outcome.value
+        return _text(whole["run"]) in runs and _text(whole["events"]) in logs
+
+    def _operations(self, history: History, found: Illegal, stuck: Operation) -> list[str]:
+        """The rules that should have decided: of the operation that fits nowhere, else of the clients' operations."""
+        specification = self.model.specification
+        first = [] if stuck.client == READER else [decisive_rule(specification, stuck.call.operation, found.expected)]
+        state = self.start
+        for index in found.order:
+            operation = history[index]
+            step = self.model.step(state, operation.call.operation, operation.call.args)
+            if operation.client != READER and step.state is not state:
+                first.append(decisive_rule(specification, operation.call.operation, step))
+            state = step.state
+        return first
+
+
+def _states(model: Model, start: State, operations: History) -> list[State]:
+    finals = final_states(model, start, operations)
+    return [] if isinstance(finals, Unknown) else [final.state for final in finals]
+
+
+def _value(model: Model, state: State, operation: str, args: dict[str, Any]) -> str:
+    outcome = model.step(state, operation, args).outcome
+    return _text(outcome.value if isinstance(outcome, Returned) else None)
+
+
+def _text(value: object) -> str:
+    return json.dumps(value, sort_keys=True)
+
+
+def _two_owners(history: History) -> bool:
+    """Whether two owners were handed one row while the first one's lease still held."""
+    taken = [claim for operation in history if operation.client != READER for claim in _handed(operation)]
+    for (row, owner, now, until), (other_row, other, other_now, other_until) in combinations(taken, 2):
+        if row == other_row and owner != other and other_now < until and now < other_until:
+            return True
+    return False
+
+
+def _handed(operation: Operation) -> list[tuple[str, str, int, int]]:
+    """(row, owner, from, until) of each row that a claim was given."""
+    call, outcome = operation.call, operation.outcome
+    if call.operation not in CLAIMS or not isinstance(outcome, Returned) or outcome.value is None:
+        return []
+    args = call.args
+    until = args["now"] + args["leaseMs"]
+    if call.operation == "claimRun":
+        keys = [f"run {args['runId']}"] if outcome.value.get("kind") == "claimed" else []
+    else:
+        keys = [_row(item) for item in outcome.value]
+    return [(key, args["leaseOwner"], args["now"], until) for key in keys]
+
+
+def _row(item: dict[str, Any]) -> str:
+    if "lease" in item:
+        return f"run {item['run']['runId']}"
+    if "bucketId" in item:
+        return f"bucket {item['scheduleId']!r} {item['bucketId']}"
+    return f"timer {item['runId']!r} {item['signalId']!r}"

@@ -1,0 +1,439 @@
+"""Runs several clients one step at a time, in an order that somebody chooses: the controlled scheduler.
+
+A client stops at every scheduling point (a database statement, a COMMIT, the start of a call, a sleep); the scheduler
+lets exactly one client move and waits until it stops again, has ended, or waits for a lock that another client holds.
+Two runs with the same choices are the same run. Who sees the statements says so with `point` and `executing`; outside
+of a schedule both do nothing. No verdict depends on any of this: calls and answers are numbered when they happen.
+
+Knows no driver, no store and no model.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import defaultdict
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeAlias
+
+from storeproof.conformance.histories import Moment, MomentKind
+
+Choose: TypeAlias = Callable[[Sequence[int], int | None], int]
+"""Which of the clients that can move goes on; the second argument is the one that moved last."""
+Probe: TypeAlias = Callable[[object], Awaitable[bool]]
+"""Whether the session of a statement waits for another session's lock."""
+
+STEP_S = 0.0015
+"""How long a statement may take before anybody asks whether it waits for a lock; longer than `deadlock_timeout`."""
+IDLE_PASSES = 25
+"""Passes of the event loop after which a client that executes nothing is taken to wait for another client."""
+
+ROUNDS = 3
+"""Pauses that each follower ends after the last client has: what is late comes in them."""
+
+
+class Died(BaseException):
+    """A client was cut off. Not an Exception, so that no store handles it; every later statement raises it again."""
+
+
+When: TypeAlias = Literal["before", "after", "lost", "answered"]
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """Where a client dies: before or after its statement number `at`, counted from 0, COMMITs included.
+
+    `lost`: the statement was executed and its connection breaks before the answer; the client lives on. `answered`: the
+    client dies right after the answer to its call number `at`, before anything that it left for later.
+    """
+
+    client: int
+    at: int
+    when: When
+
+
+class Stuck(Exception):
+    """Clients wait for each other for ever."""
+
+
+@dataclass(frozen=True, slots=True)
+class Timer:
+    """A pause of a task that a client started: at `when` of the event loop's clock it is over."""
+
+    when: float
+    handle: asyncio.TimerHandle
+    end: Callable[[], object]
+
+
+@dataclass(slots=True, eq=False)
+class _Client:
+    number: int
+    scheduler: Scheduler
+    task: asyncio.Task[None] | None = None
+    state: Literal["moving", "ready", "asleep", "done"] = "moving"
+    grant: asyncio.Future[None] | None = None
+    fresh: bool = False
+    """Its call has begun and executed nothing yet: the first statement goes with the call."""
+    session: object = None
+    """Of the statement that is being executed, if any."""
+    executing: bool = False
+    passing: int = 0
+    """Round trips under way that are no statements, its own or of tasks it started."""
+    waits: bool = False
+    """For a lock of another client, in the server or in the process."""
+    statements: int = 0
+    answers: int = 0
+    dead: bool = False
+    timers: list[Timer] = field(default_factory=list["Timer"])
+    """Its pauses; only a follower's are kept here."""
+
+    @property
+    def at_work(self) -> bool:
+        """Whether its answer will come from elsewhere, however long the event loop is idle."""
+        return self.executing or self.passing > 0
+
+
+_current: ContextVar[_Client | None] = ContextVar("storeproof_client", default=None)
+_quiet: ContextVar[bool] = ContextVar("storeproof_quiet", default=False)
+
+
+def controlled() -> bool:
+    """Whether the running task is a client of a schedule. Tasks that a client started are not: nobody steers them."""
+    return _client() is not None
+
+
+async def point(text: str, kind: MomentKind = "statement") -> None:
+    """Here another client may go first. `text` is for people."""
+    client = _client()
+    if client is not None:
+        await client.scheduler.arrive(client, text, kind)
+
+
+def orphaned() -> bool:
+    """Whether a client started the running task and is dead: with its process the task would be gone too."""
+    client = _current.get()
+    return client is not None and client.dead
+
+
+@asynccontextmanager
+async def executing(session: object = None, lost: Callable[[], Exception] | None = None) -> AsyncGenerator[None]:
+    """Around a statement, after its `point`. Raises Died where the client is cut before or after it.
+
+    `lost` breaks the connection and makes the driver's error; without it no answer gets lost here.
+    """
+    client = _client()
+    if client is None:
+        if orphaned():
+            raise Died
+        yield
+        return
+    client.scheduler.may_die(client, "before")
+    client.session, client.executing = session, True
+    try:
+        yield
+    finally:
+        client.session, client.executing = None, False
+    client.scheduler.may_die(client, "after")
+    client.statements += 1
+    if client.scheduler.follows:
+        await client.scheduler.arrive(client, None, "statement")
+    if lost is not None and client.scheduler.cut == Cut(client.number, client.statements - 1, "lost"):
+        client.scheduler.note(client.number, "lost", "")
+        raise lost()
+
+
+@asynccontextmanager
+async def passing(session: object = None) -> AsyncGenerator[None]:
+    """Around a round trip that is no statement: BEGIN, ROLLBACK, what a pool does with a connection. Nothing inside is
+    a point.
+
+    Also in a task that a client started. Without it a client that waits for such an answer would be taken to wait for
+    another client, now and then: whether it has come after so many passes of the event loop is a matter of time.
+    """
+    client = _current.get()
+    if client is None or _quiet.get():
+        yield
+        return
+    token = _quiet.set(True)
+    client.passing += 1
+    if not client.executing:
+        client.session = session
+    try:
+        yield
+    finally:
+        client.passing -= 1
+        _quiet.reset(token)
+
+
+def _client() -> _Client | None:
+    if _quiet.get():
+        return None
+    client = _current.get()
+    if client is None:
+        return None
+    task = asyncio.current_task()
+    return client if task is client.task else client.scheduler.follower(task)
+
+
+@dataclass(slots=True)
+class Scheduler:
+    """One run. `probe` is None where no statement can wait for a lock."""
+
+    choose: Choose
+    probe: Probe | None = None
+    cut: Cut | None = None
+    limit_s: float = 10.0
+    choices: list[int] = field(default_factory=list[int])
+    """What was chosen, in order: with these a run is repeated."""
+    moments: list[Moment] = field(default_factory=list[Moment])
+    follows: bool = False
+    """Whether a task that a client starts is steered too, as a client with a number after theirs: a follower. Then the
+    answer to a statement is a point as well, since a follower may act on it before its client does.
+    """
+    _changed: asyncio.Event = field(default_factory=asyncio.Event)
+    _clients: list[_Client] = field(default_factory=list[_Client])
+    _works: int = 0
+    _over: bool = False
+
+    @property
+    def dead(self) -> int | None:
+        """The client that was cut off."""
+        return next((client.number for client in self._clients if client.dead), None)
+
+    def statements(self, number: int) -> int:
+        """How many statements a client has executed."""
+        return self._clients[number].statements
+
+    def note(self, number: int, kind: MomentKind, text: str) -> None:
+        """Adds a line to the timeline."""
+        self.moments.append(Moment(number, kind, text))
+
+    async def run(self, works: Sequence[Callable[[], Awaitable[None]]]) -> None:
+        """Runs every client to its end. Raises Stuck where that takes too long, and what a client raised."""
+        self._clients = [_Client(number, self) for number in range(len(works))]
+        self._works = len(works)
+        try:
+            with _sleeps_are_points():
+                for client, work in zip(self._clients, works, strict=True):
+                    token = _current.set(client)
+                    client.task = asyncio.create_task(self._body(client, work))
+                    _current.reset(token)
+                    await self._settle(client)
+                await self._all_moves()
+                if self.follows:
+                    await self._drain(ROUNDS)
+        finally:
+            tasks = [client.task for client in self._clients[: len(works)] if client.task is not None]
+            self._release()
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+        for client in self._clients[: len(works)]:
+            if client.task is not None and not client.task.cancelled() and client.task.exception() is not None:
+                raise client.task.exception() or AssertionError
+
+    def steered(self, task: asyncio.Task[Any] | None) -> _Client | None:
+        """The follower that the running task is, if it is one."""
+        client = _current.get()
+        if client is None or client.scheduler is not self or client.task is task or _quiet.get():
+            return None
+        return self.follower(task)
+
+    def follower(self, task: asyncio.Task[Any] | None) -> _Client | None:
+        """The follower that a task is, from its first point on."""
+        if not self.follows or self._over or task is None:
+            return None
+        for client in self._clients:
+            if client.task is task:
+                return client
+        client = _Client(len(self._clients), self, task)
+        self._clients.append(client)
+        task.add_done_callback(lambda _: self._ended(client))
+        return client
+
+    def _ended(self, client: _Client) -> None:
+        client.state = "done"
+        self._changed.set()
+
+    async def arrive(self, client: _Client, text: str | None, kind: MomentKind) -> None:
+        """A client stops here until it is chosen. Without a text nothing is noted: it is the way back."""
+        if client.dead:
+            raise Died
+        if self._over:
+            return
+        if kind == "statement" and text is not None and "statement" and client.fresh:
+            client.fresh = False
+        else:
+            client.grant = asyncio.get_running_loop().create_future()
+            client.state = "asleep" if kind == "sleep" else "ready"
+            self._changed.set()
+            await client.grant
+        if text is not None:
+            client.fresh = kind == "call"
+            self.note(client.number, kind, text)
+
+    def may_die(self, client: _Client, when: Literal["before", "after"]) -> None:
+        """Raises Died where the cut is here, and for ever after."""
+        if self.cut == Cut(client.number, client.statements, when) and not client.dead:
+            client.dead = True
+            self.note(client.number, "cut", f"dies {when} it")
+        if client.dead:
+            raise Died
+
+    def answered(self, number: int) -> None:
+        """A client has the answer to its next call. Raises Died where it dies of that."""
+        client = self._clients[number]
+        if self.cut == Cut(number, client.answers, "answered"):
+            client.dead = True
+            self.note(number, "cut", "dies after it")
+            raise Died
+        client.answers += 1
+
+    async def _body(self, client: _Client, work: Callable[[], Awaitable[None]]) -> None:
+        try:
+            await work()
+        except Died:
+            pass
+        finally:
+            client.state = "done"
+            self._changed.set()
+
+    async def _all_moves(self) -> None:
+        last: int | None = None
+        until = time.monotonic() + self.limit_s
+        while any(client.state != "done" for client in self._clients[: self._works]):
+            if time.monotonic() > until:
+                raise Stuck
+            await self._followers_settle()
+            able = [client.number for client in self._clients if client.state == "ready"]
+            # Whoever sleeps waits for something to happen: it goes on when nobody else can.
+            able = able or [client.number for client in self._clients if client.state == "asleep" or _pauses(client)]
+            if not able:
+                await self._wait(STEP_S)  # a deadlock, which the server ends, or a lock in the process
+                await self._look_at_waiting()
+                continue
+            last = self.choose(able, last)
+            self.choices.append(last)
+            await self._step(self._clients[last])
+
+    async def _step(self, chosen: _Client) -> None:
+        grant, chosen.grant = chosen.grant, None
+        if grant is not None:
+            chosen.state = "moving"
+            grant.set_result(None)
+        elif _pauses(chosen):
+            chosen.waits = False
+            timer = min(chosen.timers, key=lambda timer: timer.when)
+            chosen.timers.remove(timer)
+            timer.end()
+        await self._settle(chosen)
+        await self._look_at_waiting()
+
+    async def _drain(self, rounds: int) -> None:
+        """Lets the followers go on, one after the other, until each has ended so many pauses or has nothing to do."""
+        left: defaultdict[int, int] = defaultdict(lambda: rounds)
+        until = time.monotonic() + self.limit_s
+        while time.monotonic() < until:
+            await self._followers_settle()
+            followers = self._clients[self._works :]
+            ready = [client for client in followers if client.state == "ready"]
+            paused = [client for client in followers if client.state == "asleep" or _pauses(client)]
+            paused = [client for client in paused if left[client.number]]
+            if not ready and not paused:
+                return
+            chosen = (ready or paused)[0]
+            left[chosen.number] -= not ready
+            await self._step(chosen)
+
+    async def _followers_settle(self) -> None:
+        if not self.follows:
+            return
+        for _ in range(IDLE_PASSES):
+            await _REAL_SLEEP(0)
+        for client in self._clients[self._works :]:
+            client.timers = [timer for timer in client.timers if not timer.handle.cancelled()]
+            if client.state == "moving" and not client.waits:
+                await self._settle(client)
+
+    def _release(self) -> None:
+        """From here on nobody is steered."""
+        self._over = True
+        for client in self._clients[self._works :]:
+            if client.grant is not None and not client.grant.done():
+                client.grant.set_result(None)
+            for timer in client.timers:
+                if not timer.handle.cancelled():
+                    timer.end()
+            client.timers.clear()
+
+    async def _look_at_waiting(self) -> None:
+        """Whoever got its lock moves on to its next point before anybody else does: that makes runs repeatable."""
+        for client in self._clients:
+            if client.waits and not await self._still_waits(client):
+                client.waits = False
+                await self._settle(client)
+
+    async def _still_waits(self, client: _Client) -> bool:
+        if client.state != "moving":
+            return False
+        if client.at_work:
+            return self.probe is not None and await self.probe(client.session)
+        await self._passes(client)
+        return client.state == "moving" and not client.at_work
+
+    async def _settle(self, client: _Client) -> None:
+        """Until the client has stopped at a point, has ended, or waits for another client."""
+        until = time.monotonic() + self.limit_s
+        while client.state == "moving":
+            if time.monotonic() > until:
+                raise Stuck
+            if not client.at_work:
+                await self._passes(client)
+                if client.state == "moving" and not client.at_work:
+                    client.waits = True
+                    return
+            else:
+                await self._wait(STEP_S)
+                if client.state == "moving" and client.at_work and self.probe and await self.probe(client.session):
+                    client.waits = True
+                    self.note(client.number, "blocked", "waits for a lock")
+                    return
+
+    async def _passes(self, client: _Client) -> None:
+        for _ in range(IDLE_PASSES):
+            if client.state != "moving" or client.at_work:
+                return
+            await _REAL_SLEEP(0)
+
+    async def _wait(self, seconds: float) -> None:
+        self._changed.clear()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._changed.wait()
+
+
+def _pauses(client: _Client) -> bool:
+    return client.state == "moving" and client.waits and not client.at_work and len(client.timers) > 0
+
+
+_REAL_SLEEP = asyncio.sleep
+
+
+@contextmanager
+def _sleeps_are_points() -> Generator[None]:
+    """A pause before a retry takes no time here: whatever may happen during it happens before it ends."""
+
+    async def sleep(delay: float, result: object = None) -> object:
+        if not controlled():
+            return await _REAL_SLEEP(delay, result)
+        await point("", "sleep")
+        return result
+
+    asyncio.sleep = sleep  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        asyncio.sleep = _REAL_SLEEP
