@@ -125,9 +125,9 @@ def test_every_writer_is_followed_by_another_one() -> None:
 
 def test_one_of_two_clients_dies_in_every_schedule() -> None:
     async def run() -> None:
-        scenarios = list(concurrent_scenarios(7, 60))
-        assert scenarios == list(concurrent_scenarios(7, 60))
-        assert scenarios != list(concurrent_scenarios(8, 60))
+        scenarios = list(concurrent_scenarios(MODEL, 7, 60))
+        assert scenarios == list(concurrent_scenarios(MODEL, 7, 60))
+        assert scenarios != list(concurrent_scenarios(MODEL, 8, 60))
         async with opened("sqlite") as stage:
             found = await explored(stage, scenarios)
             assert_right(found)

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from storeproof.conformance import clock, idprograms, valueprograms
 from storeproof.conformance.choices import HypothesisChoices, RandomChoices
 from storeproof.conformance.cutchecks import check_cuts
+from storeproof.conformance.faultchecks import check_faults
 from storeproof.conformance.generation import draw_program, weighted_operations
 from storeproof.conformance.loadchecks import check_histories
 from storeproof.conformance.programs import REOPEN, Call, Program
@@ -202,6 +203,7 @@ CHECKS: dict[str, Callable[[Session], None]] = {
     "sequences": check_sequences,
     "interleavings": check_interleavings,
     "cuts": check_cuts,
+    "faults": check_faults,
     "histories": check_histories,
     "subscription-races": check_subscription_races,
 }

@@ -5,6 +5,8 @@ What is cut is said by `cuts`; here it is counted and told.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from storeproof.conformance.cuts import (
     ACKNOWLEDGED,
     CONVERGES,
@@ -31,14 +33,12 @@ def check_cuts(session: Session) -> None:
     """Every instance in every world, two calls of one client, and drawn pairs in which one client dies."""
     if "durable" not in session.capabilities or session.full or not session.wants(CUT, ACKNOWLEDGED, CONVERGES):
         return
-    model = session.model
-    scenarios = [*lone_scenarios(), *second_call_scenarios(model)]
-    scenarios += concurrent_scenarios(session.seed, session.profile.cut_pairs)
     with opened_stage(session.runner) as stage:
         if stage is None or stage.sees != "statements":
             return
         findings, readings = RaceFindings(session, NAME), Readings()
-        for index, scenario in enumerate(session.in_order(scenarios)):
+        scenarios = session.in_order(_scenarios(session, stage))
+        for index, scenario in enumerate(scenarios):
             if findings.enough:
                 return
             found = _cut(session, stage, scenario, readings)
@@ -50,6 +50,13 @@ def check_cuts(session: Session) -> None:
                 findings.exercised(found.rules)
             session.cut_points += sum(found.points.values())
             session.tell(NAME, index + 1, len(scenarios))
+
+
+def _scenarios(session: Session, stage: Stage) -> Iterator[Scenario]:
+    """One world and few pairs where every run takes a new store, which is slow."""
+    yield from lone_scenarios(session.profile.worlds if stage.quick else 1)
+    yield from second_call_scenarios(session.model)
+    yield from concurrent_scenarios(session.model, session.seed, session.profile.cut_pairs // (1 if stage.quick else 8))
 
 
 def _cut(session: Session, stage: Stage, scenario: Scenario, readings: Readings) -> CutExploration:

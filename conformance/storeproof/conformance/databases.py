@@ -7,18 +7,20 @@ that an earlier run marked as the kit's. Adapters and drivers are imported when 
 from __future__ import annotations
 
 import importlib
+import os
 import secrets
 import shutil
 import sqlite3
 import tempfile
 from collections.abc import Sequence
-from contextlib import AsyncExitStack, closing
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, closing
 from pathlib import Path
 from typing import Any
 
 from storeproof.conformance.addresses import without_password
-from storeproof.conformance.databasestages import PostgresStage, SqliteStage
-from storeproof.conformance.embedded import embedded_url
+from storeproof.conformance.databasefaults import Faults, postgres_faults, sqlite_faults
+from storeproof.conformance.databasestages import PostgresStage, SqliteStage, quick_url
+from storeproof.conformance.embedded import URL_VARIABLE, embedded_url
 from storeproof.conformance.failures import HarnessError, UsageError
 from storeproof.conformance.programs import Arguments
 from storeproof.conformance.pythonstore import PythonStore
@@ -138,6 +140,10 @@ class SqliteTarget(_DatabaseTarget):
         """Versions of SQLite and of the driver."""
         return {"sqlite": sqlite3.sqlite_version, "aiosqlite": _version("aiosqlite")}
 
+    def faults(self) -> AbstractAsyncContextManager[Faults] | None:
+        """A process that is killed, on a file of its own."""
+        return sqlite_faults(self._adapter(), self._specification) if "durable" in self.capabilities else None
+
     def stage(self) -> Stage:
         """Clients over one database in memory, whose batches run inline."""
         return SqliteStage(
@@ -166,6 +172,7 @@ class PostgresTarget(_DatabaseTarget):
         """`store`: another class that is made as PostgresStore is."""
         self._store = store
         super().__init__(without_password(name), specification, limit_s)
+        self._named = url is not None
         self._url = url
         self._schema = f"storeproof_{secrets.token_hex(6)}"
         self._connection: Any = None
@@ -180,6 +187,7 @@ class PostgresTarget(_DatabaseTarget):
         except psycopg.Error as error:
             raise HarnessError(f"{self.name}: cannot connect to the server: {str(error).strip()}") from error
         self._server_version = str(self._connection.info.server_version)
+        self._url = await quick_url(self._connection, self._url)
         await self._enter()
         await self.store.ensure_schema()
 
@@ -204,6 +212,12 @@ class PostgresTarget(_DatabaseTarget):
         """Versions of the server and of the driver."""
         return {"postgres": self._server_version, "psycopg": _version("psycopg")}
 
+    def faults(self) -> AbstractAsyncContextManager[Faults]:
+        """Killed processes and broken connections; restarts only of a server that nobody named."""
+        assert self._url is not None, "open() comes first"
+        restarts = not self._named and not os.environ.get(URL_VARIABLE)
+        return postgres_faults(self._class(), self._url, _table_names(), self._specification, restarts=restarts)
+
     def stage(self) -> Stage:
         """Clients in the target's own schema, each with one connection."""
         assert self._url is not None, "open() comes first"
@@ -212,9 +226,11 @@ class PostgresTarget(_DatabaseTarget):
     async def _open_store(self, stack: AsyncExitStack) -> Any:
         return await stack.enter_async_context(self._made(self._url, pool_size=4))
 
+    def _class(self) -> Any:
+        return self._store or _adapter("storeproof.adapters.postgres", "storeproof[postgres]").PostgresStore
+
     def _made(self, url: str | None, pool_size: int = 2) -> Any:
-        make = self._store or _adapter("storeproof.adapters.postgres", "storeproof[postgres]").PostgresStore
-        return make(url, schema=self._schema, pool_size=pool_size, poll_ms=POLL_MS)
+        return self._class()(url, schema=self._schema, pool_size=pool_size, poll_ms=POLL_MS)
 
 
 def _adapter(module: str, extra: str) -> Any:

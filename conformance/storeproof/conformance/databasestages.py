@@ -12,6 +12,7 @@ from collections.abc import Callable, Hashable, Sequence
 from contextlib import AbstractContextManager, AsyncExitStack, nullcontext
 from typing import Any
 
+from storeproof.conformance.lockwatch import BLOCKED
 from storeproof.conformance.programs import Program
 from storeproof.conformance.pythonstore import PythonStore
 from storeproof.conformance.scheduling import Probe, executing, point
@@ -52,17 +53,20 @@ class PostgresStage:
         """Opens a store for each client, one for the setup, and the connection that watches."""
         psycopg = importlib.import_module("psycopg")
         self._connection = await psycopg.AsyncConnection.connect(self._url, autocommit=True)
-        await self._choose_settings(psycopg)
+        self._quick_url = await quick_url(self._connection, self._url)
         for number in range(CLIENTS + 1):
             stack = AsyncExitStack()
             self._stores.append(await self._opened(stack, number))
             self._stacks.append(stack)
 
     async def close(self) -> None:
-        """Closes the stores; what was kept goes with the schema."""
+        """Closes the stores and drops what was kept."""
         for stack in self._stacks:
             await stack.aclose()
         if self._connection is not None:
+            copies = [self._copy(number, name) for number in range(len(self._kept)) for name in self._tables]
+            if copies:
+                await self._run(f"drop table {', '.join(copies)}")
             await self._connection.close()
 
     def points(self) -> AbstractContextManager[None]:
@@ -110,7 +114,10 @@ class PostgresStage:
             f"(select string_agg(r::text, e'\\n' order by r::text collate \"C\") from {self._name(name)} r)"
             for name in self._tables
         )
-        cursor = await self._connection.execute(f"select {parts}")
+        try:
+            cursor = await self._connection.execute(f"select {parts}")
+        except importlib.import_module("psycopg").OperationalError:
+            return None  # the server was restarted
         return tuple(await cursor.fetchone())
 
     @property
@@ -119,24 +126,9 @@ class PostgresStage:
         return self._blocked
 
     async def _blocked(self, session: object) -> bool:
-        cursor = await self._connection.execute("select cardinality(pg_blocking_pids(%s)) > 0", (session,))
+        cursor = await self._connection.execute(BLOCKED.format("%(pid)s"), {"pid": session})
         [blocked] = await cursor.fetchone()
         return bool(blocked)
-
-    async def _choose_settings(self, psycopg: Any) -> None:
-        """Commits that do not wait for the disk, and deadlocks found at once, where the server lets us say so.
-
-        With the shortest deadlock_timeout the last session to wait is always the victim, so runs repeat themselves.
-        """
-        settings = {"synchronous_commit": "off", "deadlock_timeout": "1ms"}
-        for name, value in dict(settings).items():
-            try:
-                await self._connection.execute(f"set {name} = '{value}'")
-            except psycopg.errors.InsufficientPrivilege:
-                del settings[name]
-        given = psycopg.conninfo.conninfo_to_dict(self._url).get("options") or ""
-        options = " ".join([given, *(f"-c {name}={value}" for name, value in settings.items())]).strip()
-        self._quick_url = psycopg.conninfo.make_conninfo(self._url, options=options)
 
     async def _noticed(self, number: int) -> None:
         """Until the server has ended a client's sessions, and with them their locks: a claim would skip such rows."""
@@ -244,6 +236,24 @@ class SqliteStage:
     async def _opened(self) -> PythonStore:
         store = await self._stack.enter_async_context(self._make(self._binding))
         return PythonStore(store, self._specification)
+
+
+async def quick_url(connection: Any, url: str) -> str:
+    """The URL with commits that do not wait for the disk, and deadlocks found at once, where the server allows it.
+
+    With the shortest deadlock_timeout the last session to wait is always the victim, so runs repeat themselves.
+    """
+    psycopg = importlib.import_module("psycopg")
+    settings = {"synchronous_commit": "off", "deadlock_timeout": "1ms"}
+    for name, value in dict(settings).items():
+        try:
+            await connection.execute(f"set {name} = '{value}'")
+        except psycopg.errors.InsufficientPrivilege:
+            del settings[name]
+    given = psycopg.conninfo.conninfo_to_dict(url).get("options") or ""
+    options = " ".join([given, *(f"-c {name}={value}" for name, value in settings.items())]).strip()
+    made: str = psycopg.conninfo.make_conninfo(url, options=options)
+    return made
 
 
 def longest(kept: Sequence[Program], setup: Program) -> int | None:

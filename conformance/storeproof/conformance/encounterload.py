@@ -23,6 +23,7 @@ from storeproof.conformance.linearizability import Unknown
 from storeproof.conformance.programs import Call, Program
 from storeproof.conformance.racejudgement import CLAIMS, Judge, Readings, Wrong
 from storeproof.conformance.races import after, exercised, prepared
+from storeproof.conformance.relation import indeterminate
 from storeproof.conformance.scenarios import Scenario
 from storeproof.conformance.stages import CLIENTS, Stage
 from storeproof.conformance.watchdog import Blocked, watch
@@ -102,7 +103,8 @@ async def repeated(
         if isinstance(verdict, Unknown):
             found.unknown = verdict.reason
             return found
-        found.rules.update(exercised(model, scenario, verdict))
+        if not all(map(indeterminate, encounter.history)):
+            found.rules.update(exercised(model, scenario, verdict))
     return found
 
 

@@ -9,11 +9,15 @@ import re
 import shlex
 from textwrap import wrap
 
+from storeproof.conformance.histories import Moment
 from storeproof.conformance.portable import printable
 from storeproof.conformance.report import FailureReport
+from storeproof.conformance.timelines import timeline_text
 from storeproof.spec.specification import Specification
 
 MOST_RULES = 3
+TIMELINE_LINES = 13
+MOST_STATES = 2
 MOST_PROGRAM_LINES = 14
 """Lines as they are printed: a call may take two."""
 CALL_LINES = 5
@@ -35,7 +39,7 @@ def failure_text(failure: FailureReport, specification: Specification, target: s
         lines += [f"The program ({steps}; check: {failure.check}):", *_program(failure.python, width), ""]
     else:
         lines += [f"A scene of the check {failure.check}; it has no program.", ""]
-        lines += [*failure.timeline.split("\n"), ""] if failure.timeline else []
+        lines += _timeline(failure, width)
     most = 2 if failure.clients else VALUE_LINES  # a timeline needs the room
     expected, actual = around_the_difference(printable(failure.expected), printable(failure.actual), width * most // 2)
     lines += _labelled("expected", expected, width, most) + _labelled("actual", actual, width, most)
@@ -47,13 +51,28 @@ def failure_text(failure: FailureReport, specification: Specification, target: s
 
 def _race(failure: FailureReport, width: int) -> list[str]:
     """The setup shortly, for the repro file has it; then who did what when."""
-    calls = sum(map(len, failure.clients))
-    setup = f" after a setup of {len(failure.program)} calls" if failure.program else ""
-    lines = [f"{calls} concurrent calls{setup} (check: {failure.check}):"] if len(failure.clients) > 1 else []
-    lines = lines or [f"{calls} calls of one client{setup} (check: {failure.check}):"]
+    setup = f" after a setup of {_counted(len(failure.program))}" if failure.program else ""
+    calls = _counted(sum(map(len, failure.clients)))
+    who = f"{len(failure.clients)} clients make {calls}" if len(failure.clients) > 1 else f"One client makes {calls}"
+    lines = [f"{who}{setup} (check: {failure.check}):"]
     if failure.program:
         lines += [f"    {line}" for line in _names(failure)]
-    return [*lines, "", *(failure.timeline or "").split("\n"), ""]
+    return [*lines, "", *_timeline(failure, width)]
+
+
+def _counted(calls: int) -> str:
+    return f"{calls} call{'' if calls == 1 else 's'}"
+
+
+def _timeline(failure: FailureReport, width: int) -> list[str]:
+    """Who did what when, and how far the contract can follow."""
+    if not failure.moments:
+        return []
+    moments = [Moment(each.client, each.kind, each.text) for each in failure.moments]
+    lanes = 1 + max(moment.client for moment in moments)
+    lines = timeline_text(moments, lanes, width, TIMELINE_LINES).split("\n")
+    states = [f"    {line[: width - 4]}" for line in failure.states[-MOST_STATES:]]
+    return [*lines, *(["allowed as far as"] if states else []), *states, ""]
 
 
 def _names(failure: FailureReport) -> list[str]:

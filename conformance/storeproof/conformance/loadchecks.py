@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from storeproof.conformance.encounterload import Load, drawn_loads, repeated
 from storeproof.conformance.failures import HarnessError
-from storeproof.conformance.racechecks import drawn_pairs, opened_stage, wanted
+from storeproof.conformance.racechecks import drawn_pairs, opened_stage
 from storeproof.conformance.racefailures import told
 from storeproof.conformance.racefindings import MOST_TOLD, RaceFindings
 from storeproof.conformance.racejudgement import LINEARIZABLE, Readings
@@ -31,7 +31,7 @@ def check_histories(session: Session) -> None:
             return
         scenarios = [(scenario, 1) for scenario in drawn_loads(session.seed, session.profile.loads)]
         if stage.sees != "statements":
-            pairs = [pair for pair in drawn_pairs(session.seed, PAIRS) if wanted(session, pair)]
+            pairs = drawn_pairs(session, PAIRS)
             scenarios = [*((pair, REPETITIONS) for pair in pairs), *scenarios]
         findings, readings = RaceFindings(session, NAME), Readings()
         found_wrong = 0
@@ -44,7 +44,7 @@ def check_histories(session: Session) -> None:
             findings.exercised(found.rules)
             if found.wrong is not None:
                 found_wrong += 1
-                session.add(told(NAME, _tried(found)))
+                session.add(told(NAME, _tried(found), session.model))
             session.tell(NAME, index + 1, len(scenarios))
 
 

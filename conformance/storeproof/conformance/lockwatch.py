@@ -15,7 +15,15 @@ from weakref import WeakSet
 
 from storeproof.conformance.statementkinds import QUICK
 
-_BLOCKED = "select cardinality(pg_blocking_pids({})) > 0"
+BLOCKED = """
+    with recursive blocking (pid) as (
+      select unnest(pg_blocking_pids({0})) union select unnest(pg_blocking_pids(pid)) from blocking
+    )
+    select coalesce(bool_and(pid <> {0}), false) from blocking
+"""
+"""Not while the session is part of a deadlock: the server ends that by itself, and soon. Taken for waiting now and then,
+if the server is slow, its run would not repeat itself.
+"""
 
 
 @runtime_checkable
@@ -90,7 +98,7 @@ async def _psycopg_monitor(given: dict[str, Any]) -> _Monitor:
     own: Any = await psycopg.AsyncConnection.connect(**given, autocommit=True)
 
     async def ask(pid: object) -> bool:
-        cursor = await own.execute(_BLOCKED.format("%s"), (pid,))
+        cursor = await own.execute(BLOCKED.format("%(pid)s"), {"pid": pid})
         return bool((await cursor.fetchone())[0])
 
     return _Monitor(ask, own.close)
@@ -107,6 +115,6 @@ async def _asyncpg_monitor(address: Any, given: Any) -> _Monitor:
     )
 
     async def ask(pid: object) -> bool:
-        return bool(await own.fetchval(_BLOCKED.format("$1::int"), pid))
+        return bool(await own.fetchval(BLOCKED.format("$1::int"), pid))
 
     return _Monitor(ask, own.close)

@@ -121,6 +121,9 @@ class ModelTarget:
         """There is no Python store; without the capability `subscribe` nobody asks for it."""
         return self._model
 
+    def faults(self) -> None:
+        """Nothing of a model fails."""
+
     def stage(self) -> None:
         """A model serves one client."""
 

@@ -42,12 +42,13 @@ DRAWN_PAIRS = 200
 
 def check_interleavings(session: Session) -> None:
     """Every schedule of every pair, then scenarios with a third operation."""
-    if session.full or not any(wanted(session, scenario) for scenario in pair_scenarios()):
+    if session.full or not any(wanted(session, scenario) for scenario in pair_scenarios(session.model)):
         return
     with opened_stage(session.runner) as stage:
         if stage is None:
             return
-        every = pair_scenarios() if stage.quick else drawn_pairs(session.seed, DRAWN_PAIRS)
+        worlds = session.profile.worlds
+        every = pair_scenarios(session.model, worlds) if stage.quick else drawn_pairs(session, DRAWN_PAIRS)
         scenarios = [scenario for scenario in every if wanted(session, scenario)]
         thirds = drawn_scenarios(session.seed, session.profile.thirds)
         more = [each for each in chain(reading_scenarios(), thirds) if stage.quick and wanted(session, each)]
@@ -145,10 +146,10 @@ class _Exploring:
         self.findings.add(found, again)
 
 
-def drawn_pairs(seed: int, count: int) -> list[Scenario]:
-    """So many of all pairs in all worlds."""
-    every = list(pair_scenarios())
-    return every if count >= len(every) else random.Random(seed).sample(every, count)
+def drawn_pairs(session: Session, count: int) -> list[Scenario]:
+    """So many of the pairs in all worlds that are evidence for what was asked for."""
+    every = [pair for pair in pair_scenarios(session.model) if wanted(session, pair)]
+    return every if count >= len(every) else random.Random(session.seed).sample(every, count)
 
 
 def wanted(session: Session, scenario: Scenario) -> bool:

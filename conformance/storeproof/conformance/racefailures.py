@@ -5,19 +5,22 @@ First fewer calls, by ddmin over setup and clients alike; each try explores the 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Iterator
 
+from storeproof.conformance.encounters import READER
 from storeproof.conformance.minimise import fewest
 from storeproof.conformance.programs import Call
-from storeproof.conformance.races import Tried
-from storeproof.conformance.report import FailureReport, RunCut
-from storeproof.conformance.scenarios import Scenario
-from storeproof.conformance.timelines import timeline_text
+from storeproof.conformance.races import Tried, after
+from storeproof.conformance.relation import written
+from storeproof.conformance.report import FailureReport, RunCut, RunMoment
+from storeproof.conformance.scenarios import Scenario, name_of
+from storeproof.reference.model import Model, State
+from storeproof.reference.tables import rows
 
 Try = Callable[[Scenario], Tried | None]
 """Explores a scenario; what fails in it, if anything."""
 
-TIMELINE_LINES = 15
 _SETUP = -1
 
 
@@ -45,7 +48,7 @@ def minimised_race(found: Tried, try_again: Try, tries: int) -> Tried:
     return best
 
 
-def told(check: str, found: Tried) -> FailureReport:
+def told(check: str, found: Tried, model: Model) -> FailureReport:
     """The failure as a report has it. `step` counts the setup's calls, then the clients', then the reading."""
     scenario, wrong, encounter, cut = found.scenario, found.wrong, found.encounter, found.cut
     return FailureReport(
@@ -61,8 +64,37 @@ def told(check: str, found: Tried) -> FailureReport:
         clients=[[dict(call.to_json()) for call in client] for client in scenario.clients],
         schedule=list(encounter.choices),
         cut=None if cut is None else RunCut(client=cut.client, at=cut.at, when=cut.when),
-        timeline=timeline_text(encounter.moments, len(scenario.clients), most_lines=TIMELINE_LINES),
+        moments=[RunMoment(client=each.client, kind=each.kind, text=each.text) for each in encounter.moments],
+        states=list(_states(model, found)),
     )
+
+
+def _states(model: Model, found: Tried) -> Iterator[str]:
+    """The longest order that the contract allows, and what each operation of it did; the reading is left out."""
+    state = after(model, found.scenario.setup)
+    for index in found.wrong.order:
+        operation = found.wrong.history[index]
+        if operation.client == READER:
+            return
+        call = operation.call
+        step = model.step(state, call.operation, call.args)
+        keys = sorted(written(model.specification, state, step.state), key=repr)
+        effect = ", ".join(_row(model, step.state, relation, key) for relation, key in keys) or "changes nothing"
+        yield f"{name_of(operation.client)} {call.operation}: {effect}"
+        state = step.state
+
+
+def _row(model: Model, state: State, relation: str, key: tuple[object, ...]) -> str:
+    names = model.specification.relations[relation].key
+    found = [row for row in rows(state, relation, len(names)) if tuple(row[name] for name in names) == key]
+    named = f"{relation} {' '.join(map(str, key))}"
+    if not found:
+        return f"{named} gone"
+    shown = {name: value for name, value in found[0].items() if name not in names and name in _TELLING}
+    return f"{named} {json.dumps(shown)}" if shown else named
+
+
+_TELLING = ("status", "lease", "wakeAt", "nextFireAt", "updatedAt")
 
 
 def _joined(steps: tuple[tuple[int, Call], ...]) -> Scenario:

@@ -36,12 +36,14 @@ class RaceFindings:
 
     def add(self, found: Tried, again: Try) -> None:
         """Tells a failure, as small as it gets, unless the same was told before."""
+        if not self.session.wants(*found.wrong.rules):
+            return  # what nobody asked about must not end the search for what somebody did
         rules = self.session.specification.rules
         operation = next((rules[rule].operation or "" for rule in found.wrong.rules if rules[rule].operation), "")
         story = (found.wrong.rules[0], operation)
         self._wrong[story] += 1
         if self._wrong[story] == 1:
-            self.session.add(told(self.check, minimised_race(found, again, TRIES)))
+            self.session.add(told(self.check, minimised_race(found, again, TRIES), self.session.model))
 
     def exercised(self, rules: Counter[str]) -> None:
         """Adds evidence."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from itertools import combinations
 from typing import Any, NamedTuple
 
-from storeproof.conformance.closing import closing_steps, names_of
+from storeproof.conformance.closing import names_of, short_closing
 from storeproof.conformance.encounters import READER, Encounter, read
 from storeproof.conformance.histories import History, Operation
 from storeproof.conformance.judgement import decisive_rule, judge, show_outcome
@@ -67,7 +67,7 @@ class Readings:
         key = names_of(scenario.calls)
         whole = (freeze(state), key)
         if whole not in self._programs:
-            self._programs[whole] = closing_steps(model, state, scenario.calls)
+            self._programs[whole] = short_closing(model, state, scenario.calls)
         return Closing(key, self._programs[whole])
 
 

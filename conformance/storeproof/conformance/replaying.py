@@ -102,7 +102,7 @@ def _race(repro: Repro, target: Target, specification: Specification) -> Failure
             found = runner.wait(_raced(stage, runner.model, scenario, repro, cut))
     finally:
         runner.close()
-    return None if found is None else told(repro.check, found)
+    return None if found is None else told(repro.check, found, runner.model)
 
 
 async def _raced(stage: Stage, model: Model, scenario: Scenario, repro: Repro, cut: Cut | None) -> Tried | None:

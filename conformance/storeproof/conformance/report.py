@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from storeproof.conformance.histories import MomentKind
 from storeproof.conformance.portable import printable
 
 Verdict: TypeAlias = Literal["conforms", "fails", "partial", "unknown"]
@@ -42,6 +43,14 @@ class RunCut(Part):
         description="Before the statement was executed; after it; `lost`: after it, and only the connection is gone; "
         "`answered`: right after the answer to its call number `at`."
     )
+
+
+class RunMoment(Part):
+    """What a client did at one moment of a race or a cut."""
+
+    client: int = Field(description="Which client, counted from 0.")
+    kind: MomentKind = Field(description="`statement` includes COMMIT; `blocked`: waits for a lock.")
+    text: Text = Field(description="The call as Python, the statement's SQL, the answer, or how it was cut.")
 
 
 class PairReport(Part):
@@ -91,7 +100,10 @@ class FailureReport(Part):
         default=[], description="Which client made each step, counted from 0: the interleaving that fails."
     )
     cut: RunCut | None = Field(default=None, description="Where a client died, if one did.")
-    timeline: Text | None = Field(default=None, description="The interleaving as text, a lane for each client.")
+    moments: list[RunMoment] = Field(default=[], description="What happened in this interleaving, in order.")
+    states: list[Text] = Field(
+        default=[], description="The longest order that the contract allows, and what each operation does to the state."
+    )
     repro: str | None = Field(default=None, description="The repro file, where one was written.")
 
 
@@ -107,6 +119,7 @@ class Report(Part):
     rules: list[RuleReport] = Field(description="Every rule, or those that were asked for.")
     failures: list[FailureReport]
     cut_points: int = Field(default=0, description="How many cuts of operations took place.")
+    outages: dict[str, int] = Field(default={}, description="By fault: how often a database failed under load.")
     pairs: list[PairReport] = Field(default=[], description="What the check `interleavings` explored.")
     environment: dict[str, str] = Field(description="Profile, seed and versions.")
     duration_s: float = Field(description="Seconds.")

@@ -12,10 +12,11 @@ from typing import Literal
 
 from pydantic import Field, ValidationError
 from storeproof.conformance.failures import UsageError
+from storeproof.conformance.pictures import picture
 from storeproof.conformance.portable import printable, restored
 from storeproof.conformance.programs import REOPEN, Call, Program
 from storeproof.conformance.report import FailureReport as Failure
-from storeproof.conformance.report import Part, RunCut, RunStep, Text
+from storeproof.conformance.report import Part, RunCut, RunMoment, RunStep, Text
 from storeproof.conformance.scenarios import Scenario
 from storeproof.conformance.versions import kit_version
 from storeproof.spec.specification import Specification
@@ -45,11 +46,17 @@ class Repro(Part):
         default=[], description="Which client made each step, counted from 0: the interleaving that fails."
     )
     cut: RunCut | None = Field(default=None, description="Where a client died, if one did.")
-    timeline: Text | None = Field(default=None, description="The interleaving as text, a lane for each client.")
+    moments: list[RunMoment] = Field(default=[], description="What happened in this interleaving, in order.")
+    states: list[Text] = Field(
+        default=[], description="The longest order that the contract allows, and what each operation does to the state."
+    )
 
 
 def save(failure: Failure, target: str, seed: int, folder: Path, specification: Specification) -> Path:
-    """Writes the repro file of a failure; the same failure has the same name. Raises OSError."""
+    """Writes the repro file of a failure, and the picture of a race beside it. Raises OSError.
+
+    The same failure has the same name.
+    """
     repro = Repro(
         storeproof=kit_version(),
         specification=specification.revision,
@@ -63,6 +70,8 @@ def save(failure: Failure, target: str, seed: int, folder: Path, specification: 
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{repro.rules[0]}-{digest}.json"
     path.write_text(text, encoding="utf-8")
+    if failure.moments:
+        path.with_suffix(".svg").write_text(picture(failure), encoding="utf-8")
     return path
 
 
@@ -104,5 +113,5 @@ def _calls(steps: list[RunStep], path: Path | None) -> Program:
 
 _SHARED = (
     *("check", "rules", "message", "program", "python", "expected", "actual", "step", "wrong_after"),
-    *("clients", "schedule", "cut", "timeline"),
+    *("clients", "schedule", "cut", "moments", "states"),
 )

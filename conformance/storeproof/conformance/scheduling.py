@@ -28,6 +28,10 @@ Probe: TypeAlias = Callable[[object], Awaitable[bool]]
 
 STEP_S = 0.0015
 """How long a statement may take before anybody asks whether it waits for a lock; longer than `deadlock_timeout`."""
+CHECKED_S = 0.003
+"""How long a session waits before anybody else moves. Then it has looked for a deadlock, which is done once: one that
+another session closes later is found by that other, who is the victim in every run.
+"""
 IDLE_PASSES = 25
 """Passes of the event loop after which a client that executes nothing is taken to wait for another client."""
 
@@ -397,10 +401,18 @@ class Scheduler:
                     return
             else:
                 await self._wait(STEP_S)
-                if client.state == "moving" and client.at_work and self.probe and await self.probe(client.session):
+                if await self._blocked(client):
+                    await _REAL_SLEEP(CHECKED_S)
+                    if not await self._blocked(client):
+                        continue
                     client.waits = True
                     self.note(client.number, "blocked", "waits for a lock")
                     return
+
+    async def _blocked(self, client: _Client) -> bool:
+        if client.state != "moving" or not client.at_work or self.probe is None:
+            return False
+        return await self.probe(client.session)
 
     async def _passes(self, client: _Client) -> None:
         for _ in range(IDLE_PASSES):

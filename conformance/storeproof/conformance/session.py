@@ -38,18 +38,21 @@ class Progress(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """How much is tried. `programs`: generated programs per operation; `thirds`: drawn scenarios in which a third
-    operation comes before two others or stands beside them; `cut_pairs`: drawn pairs one of which dies;
-    `loads`: histories of many calls at once; `feeds`: schedules of one scene of subscribers.
+    """How much is tried. `programs`: generated programs per operation; `worlds`: setups of races; `thirds`: drawn
+    scenarios in which a third operation comes before two others or stands beside them; `cut_pairs`: drawn pairs one of
+    which dies; `loads`: histories of many calls at once; `feeds`: schedules of one scene of subscribers;
+    `faults`: loads under each fault of a database.
     """
 
     name: str
     programs: int
     shrink_tries: int
+    worlds: int = 3
     thirds: int = 0
     cut_pairs: int = 0
     loads: int = 0
     feeds: int = 0
+    faults: int = 0
     most_failures: int = 12
     """After so many different failures the run ends: they have to be read by somebody."""
 
@@ -57,9 +60,9 @@ class Profile:
 PROFILES = {
     profile.name: profile
     for profile in (
-        Profile("quick", 15, 150, thirds=50, cut_pairs=10, loads=3, feeds=10),
-        Profile("default", 40, 300, thirds=200, cut_pairs=40, loads=20, feeds=60),
-        Profile("thorough", 600, 1000, thirds=5000, cut_pairs=1000, loads=300, feeds=400),
+        Profile("quick", 8, 150, worlds=1, thirds=50, cut_pairs=10, loads=3, feeds=10),
+        Profile("default", 30, 300, thirds=100, cut_pairs=12, loads=20, feeds=30, faults=5),
+        Profile("thorough", 600, 1000, thirds=5000, cut_pairs=1000, loads=300, feeds=400, faults=50),
     )
 }
 
@@ -80,6 +83,8 @@ class Session:
     """What was explored of every two operations."""
     cut_points: int = 0
     """How many cuts took place."""
+    outages: Counter[str] = field(default_factory=Counter[str])
+    """How often a database was made to fail under load, by how."""
     focus: frozenset[str] = frozenset()
     """Operations that are suspected: races and cuts of theirs come first."""
     share: int = 1

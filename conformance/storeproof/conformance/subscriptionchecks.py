@@ -6,8 +6,7 @@ Its evidence counts as `interleavings`, or as `histories` where statements are n
 from __future__ import annotations
 
 from storeproof.conformance.racechecks import opened_stage
-from storeproof.conformance.racefailures import TIMELINE_LINES
-from storeproof.conformance.report import FailureReport
+from storeproof.conformance.report import FailureReport, RunMoment
 from storeproof.conformance.session import Session
 from storeproof.conformance.subscriptionraces import (
     LIVE,
@@ -18,7 +17,6 @@ from storeproof.conformance.subscriptionraces import (
     race_scene,
     scenes_for,
 )
-from storeproof.conformance.timelines import timeline_text
 
 NAME = "subscription-races"
 REPETITIONS = 5
@@ -60,7 +58,5 @@ def _told(wrong: WrongSubscription) -> FailureReport:
         step=0,
         wrong_after=None,
         schedule=list(wrong.choices),
-        timeline=timeline_text(wrong.moments, len(wrong.scene.clients), most_lines=TIMELINE_LINES)
-        if wrong.moments
-        else None,
+        moments=[RunMoment(client=each.client, kind=each.kind, text=each.text) for each in wrong.moments],
     )

@@ -14,7 +14,7 @@ import sys
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from storeproof.conformance.failures import HarnessError, UsageError
 from storeproof.conformance.programs import Arguments
@@ -22,6 +22,9 @@ from storeproof.conformance.pythonstore import DEFAULT_LIMIT_S, PythonStore
 from storeproof.conformance.stages import Stage
 from storeproof.reference.model import Outcome
 from storeproof.spec.specification import Specification
+
+if TYPE_CHECKING:
+    from storeproof.conformance.databasefaults import Faults
 
 REFERENCE_TARGETS = ("memory:", "sqlite:", "postgresql:")
 
@@ -64,6 +67,10 @@ class Target(Protocol):
 
     def stage(self) -> Stage | None:
         """A new stage for several clients, not opened yet; None where they cannot meet. The target is open."""
+        ...
+
+    def faults(self) -> AbstractAsyncContextManager[Faults] | None:
+        """What can be made to fail, on data of its own; None where the kit knows of nothing. The target is open."""
         ...
 
 
@@ -144,6 +151,9 @@ class StoreTarget:
         store: object = self.store
         kind = type(store)
         return {"store": f"{kind.__module__}.{kind.__qualname__}"}
+
+    def faults(self) -> None:
+        """The kit does not know what such a store rests on."""
 
     def stage(self) -> Stage:
         """Clients of the store that the factory yields."""

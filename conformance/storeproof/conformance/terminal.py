@@ -122,7 +122,9 @@ def _explored(report: Report) -> Iterable[str]:
             f"{'all' if complete == len(report.pairs) else complete} of them completely explored"
         )
     if report.cut_points:
-        yield f"cuts: {report.cut_points:,} points at which an operation was cut off"
+        yield f"cuts: {report.cut_points:,} points at which an operation was cut off or its process killed"
+    if report.outages:
+        yield f"under load: {', '.join(f'{name} {count}' for name, count in report.outages.items())}"
 
 
 def _short_target(name: str) -> str:

@@ -85,6 +85,7 @@ def _report(session: Session, environment: dict[str, str], duration_s: float, er
         failures=session.failures,
         pairs=list(session.pairs.values()),
         cut_points=session.cut_points,
+        outages=dict(session.outages),
         environment=environment,
         duration_s=round(duration_s, 3),
         error=error,

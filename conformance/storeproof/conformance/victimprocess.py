@@ -129,35 +129,35 @@ def main() -> None:
         sys.path[:] = first["path"]
         for module in first["modules"]:
             importlib.import_module(module)
+        specification = importlib.import_module("storeproof.spec.loader").load()
         for line in iter(jobs.readline, b""):
             pid = os.fork()
             if pid == 0:
-                _victim(json.loads(line))
+                _victim(json.loads(line), specification)
             _, status = os.waitpid(pid, 0)
             _say({"ended": status})
 
 
-def _victim(job: dict[str, Any]) -> None:
+def _victim(job: dict[str, Any], specification: Any) -> None:
     """Never comes back."""
     try:
         signal.alarm(LIMIT_S)
         _say({"pid": os.getpid()})
-        asyncio.run(_live(job))
+        asyncio.run(_live(job, specification))
     except BaseException:
         _say({"failed": traceback.format_exc()})
     os._exit(1)
 
 
-async def _live(job: dict[str, Any]) -> None:
+async def _live(job: dict[str, Any], specification: Any) -> None:
     programs = importlib.import_module("storeproof.conformance.programs")
     python_store = importlib.import_module("storeproof.conformance.pythonstore").PythonStore
-    load = importlib.import_module("storeproof.spec.loader").load
     kill = job["kill"]
     killer = Killer(None if kill is None else (kill[0], kill[1], kill[2]))
     kind = job["store"]["kind"]
     (watch_sqlite if kind == "sqlite" else watch_psycopg)(killer)
     # Entered and never left: a process that is killed closes nothing.
-    store = python_store(await opened(AsyncExitStack(), job["store"]), load())
+    store = python_store(await opened(AsyncExitStack(), job["store"]), specification)
     for number, call in enumerate(programs.from_json(job["calls"])):
         killer.begin(number)
         outcome = await store.answer(call.operation, call.args)

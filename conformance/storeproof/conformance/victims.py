@@ -15,7 +15,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Generator, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from itertools import count
 from typing import Any, Literal, TypeAlias
@@ -92,7 +92,7 @@ class Zygote:
         where = [kill.call, kill.at, kill.when] if own and kill is not None else None
         self._tell({"store": store, "calls": to_json(calls), "kill": where})
         outcomes: list[Outcome] = []
-        killed, pid = True, 0
+        killed, pid, failed = True, 0, ""
         for message in self._heard():
             if "pid" in message:
                 pid = message["pid"]
@@ -103,10 +103,10 @@ class Zygote:
             elif "finished" in message:
                 killed = False
             elif "failed" in message:
-                raise HarnessError(f"a process that was to be killed failed by itself:\n{message['failed']}")
+                failed = f":\n{message['failed']}"
             elif "ended" in message:
                 if not os.WIFSIGNALED(message["ended"]) or os.WTERMSIG(message["ended"]) != signal.SIGKILL:
-                    raise HarnessError(f"a process that was to be killed ended otherwise: {message['ended']}")
+                    raise HarnessError(f"a process that was to be killed ended by itself{failed}")
                 break
         return outcomes, killed
 
@@ -115,8 +115,9 @@ class Zygote:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._process.stdin.close()
-        self._process.wait()
         self._process.stdout.close()
+        self._process.kill()  # it may wait for a victim; that one ends by its alarm
+        self._process.wait()
 
     def _tell(self, message: dict[str, Any]) -> None:
         rest = json.dumps(message).encode() + b"\n"
@@ -159,9 +160,7 @@ def killed_scenarios(model: Model) -> Iterator[Scenario]:
             yield Scenario(WORLDS["waiting"], ((call,),))
 
 
-async def explore_kills(
-    place: Place, process: Zygote, model: Model, scenario: Scenario, readings: Readings
-) -> Killing:
+async def explore_kills(place: Place, process: Zygote, model: Model, scenario: Scenario, readings: Readings) -> Killing:
     """Kills the one client of a scenario at every statement of its last call, and right after each answer."""
     killing = _Killing(place, process, model, scenario, readings)
     [calls] = scenario.clients
@@ -196,10 +195,8 @@ async def rekill(
 ) -> Tried | None:
     """One kill again; what is wrong with it, if anything."""
     killing = _Killing(place, process, model, scenario, readings)
-    try:
+    with suppress(_Over):
         await killing.struck(kill)
-    except _Over:
-        pass
     return killing.found.wrong
 
 
@@ -208,9 +205,7 @@ class _Over(Exception):
 
 
 class _Killing:
-    def __init__(
-        self, place: Place, process: Zygote, model: Model, scenario: Scenario, readings: Readings
-    ) -> None:
+    def __init__(self, place: Place, process: Zygote, model: Model, scenario: Scenario, readings: Readings) -> None:
         self._place = place
         self._process = process
         self._model = model

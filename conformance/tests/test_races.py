@@ -1,0 +1,414 @@
+"""The check `interleavings`: whole and right on good stores, the same run again and again, and honest about the rest."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncGenerator, Callable, Iterable
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from storeproof.adapters.d1 import D1Store
+from storeproof.adapters.memory import MemoryStore
+from storeproof.conformance import catalogue, linearizability, racechecks, races
+from storeproof.conformance.catalogue import INSTANCES, WORLDS, pairs
+from storeproof.conformance.encounters import Encounter, meet
+from storeproof.conformance.exploring import Explorer
+from storeproof.conformance.programs import Call
+from storeproof.conformance.racejudgement import CLAIMS, SNAPSHOTS, Readings
+from storeproof.conformance.races import Exploration, explore
+from storeproof.conformance.report import Report, RuleReport
+from storeproof.conformance.scenarios import Scenario
+from storeproof.conformance.session import PROFILES, Profile
+from storeproof.conformance.stages import Stage
+from storeproof.conformance.targets import Target, made_by, resolve
+from storeproof.conformance.verification import Request, exit_code, verify_targets
+from storeproof.conformance.verify import verify
+from storeproof.spec import arguments as shapes
+from storeproof.spec import types as t
+from storeproof.spec.arguments import checked
+from tests.race_stages import MODEL, SPECIFICATION, racy, staged, target
+from tests.races_postgres_statements import HandwrittenStore, Steps
+
+PROFILE = Profile("test", 6, 60, most_failures=4)
+_CREATE = Call("createRun", {"runId": "r", "workflowId": "w", "input": 1, "now": 1})
+
+
+def beside(world: str, *clients: Call) -> Scenario:
+    return Scenario(WORLDS[world], tuple((call,) for call in clients))
+
+
+def instances(operation: str) -> list[Call]:
+    return [call for call in INSTANCES if call.operation == operation]
+
+
+def explored(stage: Stage, scenarios: Iterable[Scenario], readings: Readings) -> Callable[[], Any]:
+    async def every() -> list[Exploration]:
+        return [await explore(stage, MODEL, scenario, readings) for scenario in scenarios]
+
+    return every
+
+
+def interleavings(under_test: Target, *rules: str, profile: Profile = PROFILE) -> Report:
+    return verify(under_test, SPECIFICATION, profile, seed=3, rules=rules, checks=("interleavings",))
+
+
+def by_id(report: Report) -> dict[str, RuleReport]:
+    return {rule.id: rule for rule in report.rules}
+
+
+# right stores
+
+
+def test_all_pairs_of_a_world_are_complete_and_right_on_sqlite() -> None:
+    with staged("sqlite") as (runner, stage):
+        scenarios = [beside("waiting", *pair) for pair in pairs()]
+        found: list[Exploration] = runner.wait(explored(stage, scenarios, Readings())())
+    assert len(found) == len(INSTANCES) * (len(INSTANCES) + 1) // 2
+    for exploration in found:
+        assert (exploration.wrong, exploration.unknown, exploration.skipped) == (None, None, None)
+        # An operation is one batch: either comes first.
+        assert (exploration.complete, exploration.schedules) == (True, 2)
+    rules = sum((exploration.rules for exploration in found), Counter[str]())
+    assert rules["atomic.linearizable"] == 2 * len(scenarios)
+    claims = [scenario for scenario in scenarios if {call.operation for call in scenario.calls[-2:]} <= CLAIMS]
+    assert rules["claims.exclusive"] == 2 * len(claims)
+    reads = [scenario for scenario in scenarios if {call.operation for call in scenario.calls[-2:]} & SNAPSHOTS]
+    assert rules["reads.snapshot"] == 2 * len(reads)
+    assert min(rules[f"{name}.omission"] for name in CLAIMS - {"claimRun"}) > 100
+    assert {rule.split(".")[0] for rule in rules} >= {call.operation for call in INSTANCES}
+
+
+def test_every_operation_of_the_contract_meets_every_other() -> None:
+    names = {name for name, operation in SPECIFICATION.operations.items() if operation.executable}
+    assert {call.operation for call in INSTANCES} == names
+    met = {frozenset((left.operation, right.operation)) for left, right in pairs()}
+    assert len(met) == len(names) * (len(names) + 1) // 2
+
+
+def instance(operation: str, place: int = 0) -> Call:
+    return instances(operation)[place]
+
+
+ALL = -1
+"""Of the claims of due rows: the instance that takes more than one."""
+BLOCKING = [
+    beside("waiting", instance("scheduleTimer"), instance("scheduleTimer")),
+    beside("empty", instance("scheduleTimer"), instance("scheduleTimer")),
+    beside("waiting", instance("scheduleTimer", 0), instance("scheduleTimer", 1)),
+    beside("empty", instance("createRun", 0), instance("createRun", 1)),
+    beside("waiting", instance("deliverSignal", 0), instance("deliverSignal", 1)),
+    beside("waiting", instance("appendEvents", 0), instance("appendEvents", 1)),
+    beside("waiting", instance("claimRun"), instance("saveRunState")),
+    beside("leased", instance("releaseRunLease"), instance("markRunFinished")),
+    beside("leased", instance("claimDueScheduleBuckets", ALL), instance("markScheduleBucketStarted")),
+    beside("waiting", instance("deleteRun"), instance("appendEvents")),
+    beside("waiting", instance("upsertSchedule", 0), instance("upsertSchedule", 1)),
+    beside("leased", instance("heartbeatRunLease"), instance("claimStaleRuns", ALL)),
+    beside("waiting", instance("deleteRun"), instance("claimDueTimers", ALL)),
+]
+"""Of which one waits for the other's lock in some schedules on Postgres."""
+
+
+def every_encounter(stage: Stage, scenario: Scenario) -> Callable[[], Any]:
+    async def run() -> list[Encounter]:
+        explorer, found = Explorer(None), list[Encounter]()
+        while explorer.more:
+            await stage.prepare(scenario.setup)
+            found.append(await meet(stage, scenario, explorer.choose))
+            explorer.advance()
+        return found
+
+    return run
+
+
+def told(encounters: list[Encounter]) -> list[object]:
+    """All of it but what has to differ: a fingerprint is of these rows, not of the next run's."""
+    return [(each.choices, each.moments, each.statements, each.seen[0]) for each in encounters]
+
+
+def test_postgres_is_explored_twice_in_the_same_way() -> None:
+    with staged("postgresql") as (runner, stage):
+        for scenario in BLOCKING:
+            first: list[Encounter] = runner.wait(every_encounter(stage, scenario)())
+            second: list[Encounter] = runner.wait(every_encounter(stage, scenario)())
+            assert told(first) == told(second), scenario.as_python()
+            assert [each.content for each in first] == [each.content for each in second]
+            schedules = [each.choices for each in first]
+            assert len(set(schedules)) == len(schedules) >= 4
+            blocked = [each for each in first if any(moment.kind == "blocked" for moment in each.moments)]
+            assert 0 < len(blocked) < len(first), scenario.as_python()
+            [found] = runner.wait(explored(stage, [scenario], Readings())())
+            assert (found.complete, found.schedules, found.wrong) == (True, len(first), None)
+
+
+class LocksInOppositeOrder(HandwrittenStore):
+    """claimRun locks its run, then the other; each client begins with its own. Postgres ends one of the two, which
+    begins again.
+    """
+
+    async def claim_run(self, **given: Any) -> t.ClaimRunResult:
+        args = checked(shapes.ClaimRunArguments, **given)
+
+        async def work(steps: Steps) -> None:
+            for run_id in ("r", "q") if args.run_id == "r" else ("q", "r"):
+                await steps.row(run_id, "for update")
+
+        await self.transacted(work)
+        return await super().claim_run(**given)
+
+
+def test_a_deadlock_is_run_through_in_the_same_way_and_does_no_harm() -> None:
+    claim = instances("claimRun")[0]
+    other = Call("claimRun", {**claim.args, "runId": "q"})
+    scenario = beside("waiting", claim, other)
+    with staged("postgresql", LocksInOppositeOrder) as (runner, stage):
+        first: list[Encounter] = runner.wait(every_encounter(stage, scenario)())
+        assert told(first) == told(runner.wait(every_encounter(stage, scenario)()))
+        [found] = runner.wait(explored(stage, [scenario], Readings())())
+    assert (found.complete, found.schedules, found.wrong) == (True, len(first), None)
+    # The victim locks its rows twice; its COMMIT comes once, as that of the claim does.
+    victims = [each for each in first if max(Counter(_locks(each)).values()) > 2]
+    assert 2 <= len(victims) < len(first)
+    assert {moment.client for each in victims for moment in each.moments if moment.kind == "blocked"} == {0, 1}
+
+
+def _locks(encounter: Encounter) -> list[int]:
+    return [moment.client for moment in encounter.moments if "for update" in moment.text]
+
+
+FEW: tuple[Call, ...] = tuple(
+    call
+    for call in INSTANCES
+    if call.operation in ("loadRun", "loadExecution", "claimRun", "releaseRunLease", "markRunPaused", "claimDueTimers")
+)
+
+
+@pytest.fixture
+def few(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The check takes its pairs from a small catalogue, in two worlds, and no more than pairs."""
+    monkeypatch.setattr(catalogue, "INSTANCES", FEW)
+    monkeypatch.setattr(races, "INSTANCES", FEW)
+    monkeypatch.setattr(racechecks, "reading_scenarios", lambda: iter(()))
+    monkeypatch.delitem(WORLDS, "empty")
+
+
+@pytest.mark.usefixtures("few")
+def test_rules_get_evidence_and_pairs_are_counted() -> None:
+    report = interleavings(target("sqlite"), profile=replace(PROFILE, worlds=1))
+    assert (report.verdict, report.failures, report.error) == ("partial", [], None)
+    names = list(SPECIFICATION.operations)
+    expected = Counter(
+        tuple(sorted((left.operation, right.operation), key=names.index)) for left, right in pairs()
+    )
+    assert {pair.operations: pair.scenarios for pair in report.pairs} == expected
+    assert len(expected) == 6 * 7 // 2
+    for pair in report.pairs:
+        assert (pair.complete, pair.schedules) == (True, 2 * pair.scenarios)
+    evidence = {rule.id: rule.evidence.get("interleavings", 0) for rule in report.rules}
+    claims = [pair for pair in pairs() if all(call.operation in CLAIMS for call in pair)]
+    timers = [pair for pair in pairs() if any(call.operation == "claimDueTimers" for call in pair)]
+    reads = [pair for pair in pairs() if any(call.operation == "loadExecution" for call in pair)]
+    assert evidence["atomic.linearizable"] == 2 * sum(expected.values())
+    assert evidence["claims.exclusive"] == 2 * len(claims)
+    assert evidence["claimDueTimers.omission"] == 2 * len(timers)
+    assert evidence["reads.snapshot"] == 2 * len(reads)
+    assert evidence["claimRun.claimed"] > 0
+    # What nothing exercised is not said to hold.
+    assert (evidence["createRun.created"], by_id(report)["createRun.created"].status) == (0, "untested")
+
+
+@pytest.mark.usefixtures("few")
+def test_more_worlds_are_more_scenarios() -> None:
+    one, two = (interleavings(target("sqlite"), profile=replace(PROFILE, worlds=number)) for number in (1, 2))
+    assert len(one.pairs) == len(two.pairs)
+    first, second = (sum(pair.scenarios for pair in report.pairs) for report in (one, two))
+    assert first == len(pairs()) < second <= 2 * first
+
+
+def test_only_pairs_with_a_read_are_explored_for_the_promise_about_reads(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(racechecks, "reading_scenarios", lambda: iter(()))
+    report = interleavings(target("sqlite"), "reads.snapshot", profile=replace(PROFILE, worlds=1))
+    [rule] = report.rules
+    assert (rule.id, rule.status, report.verdict) == ("reads.snapshot", "passed", "conforms")
+    assert all(not SNAPSHOTS.isdisjoint(pair.operations) for pair in report.pairs)
+    operations = len({call.operation for call in INSTANCES})
+    assert len(report.pairs) == 2 * operations - 1
+    expected = [pair for pair in pairs() if not SNAPSHOTS.isdisjoint(call.operation for call in pair)]
+    assert sum(pair.scenarios for pair in report.pairs) == len(expected)
+    assert rule.evidence == {"interleavings": 2 * len(expected)}
+
+
+def test_a_read_meets_two_writes_of_another_client(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No pair shows every torn read."""
+    wide = [scenario for scenario in races.reading_scenarios() if scenario.width == 3]
+    reads = [scenario for scenario in wide if scenario.clients[0][0].operation in SNAPSHOTS]
+    assert {scenario.clients[0][0].operation for scenario in reads} == SNAPSHOTS
+    assert {call.operation for scenario in reads for call in scenario.clients[1]} >= {"appendEvents", "markRunFinished"}
+    monkeypatch.setattr(racechecks, "pair_scenarios", lambda *_: iter(reads[:1]))
+    monkeypatch.setattr(racechecks, "reading_scenarios", lambda: iter(reads[:20]))
+    report = interleavings(target("sqlite"), "reads.snapshot")
+    # A batch beside two batches: three orders, and the first scenario was explored as a pair too.
+    assert by_id(report)["reads.snapshot"].evidence == {"interleavings": 3 * 21}
+    assert [pair.scenarios for pair in report.pairs] == [1]
+
+
+def test_rules_that_no_race_breaks_are_no_reason_to_explore() -> None:
+    report = interleavings(target("sqlite"), "createRun.created")
+    assert (report.pairs, by_id(report)["createRun.created"].status) == ([], "untested")
+
+
+# stores that are wrong, and not by a race
+
+
+class NeverReleases(D1Store):
+    async def release_run_lease(self, **given: Any) -> None:
+        pass
+
+
+@pytest.mark.usefixtures("few")
+def test_what_is_wrong_alone_is_told_as_a_sequence() -> None:
+    """And by the rule that it breaks, not by the promise about races."""
+    report = interleavings(target("sqlite", NeverReleases))
+    assert report.verdict == "fails"
+    assert {failure.rules[0] for failure in report.failures} == {"releaseRunLease.released"}
+    for failure in report.failures:
+        assert (failure.clients, failure.schedule, failure.cut, failure.check) == ([], [], None, "interleavings")
+        assert failure.program[-1]["op"] == "releaseRunLease"
+    rules = by_id(report)
+    assert {rules[rule].status for rule in ("atomic.linearizable", "claims.exclusive")}.isdisjoint({"failed"})
+    assert rules["atomic.linearizable"].evidence["interleavings"] > 0
+
+
+class ForgetsWakeAt(D1Store):
+    """The setup of the world `waiting` ends in markRunPaused."""
+
+    async def mark_run_paused(self, **given: Any) -> None:
+        given.pop("wake_at", None)
+        await super().mark_run_paused(**given)
+
+
+@pytest.mark.usefixtures("few")
+def test_a_state_that_a_setup_left_wrong_is_no_race() -> None:
+    report = interleavings(target("sqlite", ForgetsWakeAt))
+    assert [(failure.rules[0], failure.clients) for failure in report.failures] == [("markRunPaused.paused", [])]
+
+
+class AnswersNonsense(D1Store):
+    """In one way that is seen in the answer only."""
+
+    async def mark_run_paused(self, **given: Any) -> Any:
+        await super().mark_run_paused(**given)
+        return [5]
+
+
+def test_a_store_whose_setup_fails_is_skipped_and_not_accused() -> None:
+    calls = (instance("deliverSignal"), instance("claimRun"))
+    setup = (*WORLDS["waiting"], instance("markRunPaused"))
+    with staged("sqlite", AnswersNonsense) as (runner, stage):
+        scenarios = [Scenario(setup, tuple((call,) for call in calls)), beside("leased", *calls)]
+        found: list[Exploration] = runner.wait(explored(stage, scenarios, Readings())())
+    [skipped, right] = found
+    assert skipped.skipped is not None
+    assert skipped.skipped.startswith("await store.mark_run_paused(")
+    assert (skipped.schedules, skipped.complete, skipped.wrong, skipped.rules) == (0, False, None, Counter())
+    assert (right.skipped, right.complete) == (None, True)
+
+
+# verdicts the checker cannot give
+
+
+def test_a_budget_that_is_too_small_is_no_verdict(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for function in (linearizability.check, linearizability.final_states):
+        monkeypatch.setattr(function, "__defaults__", (1,))
+    report = interleavings(target("sqlite"))
+    assert report.verdict == "unknown"
+    assert report.error is not None
+    assert "could not judge a race within its budget" in report.error
+    assert report.failures == []
+    assert exit_code(report) == 3
+
+    def only_races(*given: Any, **options: Any) -> Report:
+        return verify(*given, **options, checks=("interleavings",))
+
+    monkeypatch.setattr("storeproof.conformance.verification.verify", only_races)
+    request = Request(("sqlite:",), "quick", 3, (), None, None, 10.0, tmp_path)
+    assert verify_targets(request) == 3
+
+
+# stores that only a factory knows
+
+
+class Sleepy(MemoryStore):
+    """Other clients come in between the look at a run and the lease."""
+
+    async def claim_run(self, **given: Any) -> t.ClaimRunResult:
+        before = await super().load_run(run_id=given["run_id"])
+        await asyncio.sleep(0)
+        if before is None or before.lease is not None:
+            return await super().claim_run(**given)
+        now = await super().load_run(run_id=given["run_id"])
+        if now is not None and now.lease is not None:
+            await super().release_run_lease(run_id=given["run_id"], lease_owner=now.lease.owner)
+        return await super().claim_run(**given)
+
+
+class Locked(Sleepy):
+    """The same, one at a time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lock = asyncio.Lock()
+
+    async def claim_run(self, **given: Any) -> t.ClaimRunResult:
+        async with self.lock:
+            return await super().claim_run(**given)
+
+
+@asynccontextmanager
+async def sleepy() -> AsyncGenerator[MemoryStore]:
+    yield Sleepy()
+
+
+def test_clients_of_one_store_object_race_through_its_pauses() -> None:
+    report = interleavings(resolve(f"{__name__}:sleepy", SPECIFICATION), "claims.exclusive")
+    [failure] = report.failures
+    assert failure.rules[:2] == ["claims.exclusive", "atomic.linearizable"]
+    assert [[step["op"] for step in client] for client in failure.clients] == [["claimRun"], ["claimRun"]]
+    # Both calls begin before either goes on.
+    assert sorted(failure.schedule[:2]) == [0, 1]
+    assert report.verdict == "fails"
+
+
+def test_a_lock_in_the_process_is_enough_for_one_store_object() -> None:
+    report = interleavings(made_by(Locked, "locked", SPECIFICATION), "claims.exclusive")
+    assert (report.failures, report.error) == ([], None)
+    # Whole calls were interleaved, and the pauses of claimRun; it is no evidence of anything about statements.
+    assert by_id(report)["claims.exclusive"].evidence == {}
+    assert report.verdict == "partial"
+
+
+# racy stores
+
+
+@pytest.mark.parametrize("backend", ["sqlite", "postgresql"])
+def test_a_store_that_only_a_third_operation_shows_is_found(backend: Any) -> None:
+    """No pair of its operations is wrong; two writes of one client beside the read are."""
+    torn = racy(backend, "TimelineEventsFirst")
+    finish, append = instances("markRunFinished")[0], instances("appendEvents")[0]
+    read = instances("getRunTimeline")[0]
+    with staged(backend, torn.store) as (runner, stage):
+        two = [beside("waiting", read, finish), beside("waiting", read, append)]
+        three = Scenario(WORLDS["waiting"], ((read,), (append, finish)))
+        found: list[Exploration] = runner.wait(explored(stage, [*two, three], Readings())())
+    assert [exploration.wrong for exploration in found[:2]] == [None, None]
+    assert found[2].wrong is not None
+    assert found[2].wrong.rules[0] == "reads.snapshot"
+
+
+def test_profiles_explore_more_and_more() -> None:
+    thirds = [PROFILES[name].thirds for name in ("quick", "default", "thorough")]
+    assert 0 < thirds[0] < thirds[1] < thirds[2]
