@@ -5,15 +5,14 @@ A factory's name is `tests.race_stages:sqlite.ClaimTwoWinners`, or `…:postgres
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Generator, Iterable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from collections.abc import AsyncGenerator, Callable, Generator
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager, contextmanager
 from secrets import token_hex
 from types import SimpleNamespace
 from typing import Any
 
 import psycopg
 from storeproof.adapters.d1 import D1Store
-from storeproof.adapters.memory import MemoryStore
 from storeproof.adapters.postgres import PostgresStore
 from storeproof.conformance.checks import CHECKS
 from storeproof.conformance.databases import PostgresTarget, SqliteTarget
@@ -55,19 +54,23 @@ def opened(under_test: Target) -> Generator[Runner]:
 
 
 @contextmanager
-def staged(backend: Backend, store: type[Any] | None = None) -> Generator[tuple[Runner, Stage]]:
-    """A stage of the adapter, or of a class that is made as it is, with the runner whose loop it belongs to."""
-    with opened(target(backend, store)) as runner, opened_stage(runner) as stage:
+def opened_stage_of(under_test: Target) -> Generator[tuple[Runner, Stage]]:
+    """A runner on the target and a stage of it, both open."""
+    with opened(under_test) as runner, opened_stage(runner) as stage:
         assert stage is not None
         yield runner, stage
 
 
-def first_failure(runner: Runner, checks: Iterable[str], store: type[Any]) -> FailureReport:
-    """What the checks say first of a store, beginning with the operations that it does in its own way."""
+def staged(backend: Backend, store: type[Any] | None = None) -> AbstractContextManager[tuple[Runner, Stage]]:
+    """The same of the adapter, or of a class that is made as it is."""
+    return opened_stage_of(target(backend, store))
+
+
+def first_failure(runner: Runner, check: str, store: type[Any]) -> FailureReport:
+    """What a check says first of a store, beginning with the operations that it does in its own way."""
     session = Session(runner, FIRST_ONLY, 0)
     session.focus = overridden(store, SPECIFICATION)
-    for check in checks:
-        CHECKS[check](session)
+    CHECKS[check](session)
     [failure] = session.failures
     return failure
 

@@ -24,10 +24,10 @@ from storeproof.conformance.cuts import (
 )
 from storeproof.conformance.databasestages import PostgresStage, SqliteStage
 from storeproof.conformance.embedded import embedded_url
+from storeproof.conformance.points import Cut, When
 from storeproof.conformance.programs import Call
 from storeproof.conformance.racejudgement import Readings
 from storeproof.conformance.scenarios import Scenario
-from storeproof.conformance.scheduling import Cut, When
 from storeproof.conformance.stages import Stage
 from storeproof.reference.model import Model
 from storeproof.spec.errors import StoreUnavailable
@@ -35,6 +35,9 @@ from storeproof.spec.loader import load
 from tests.races import Backend, Racy
 from tests.races_sqlite_statements import HandwrittenStore
 from tests.races_stores import RACY
+
+pytestmark = pytest.mark.races
+
 
 SPECIFICATION = load()
 MODEL = Model(SPECIFICATION)

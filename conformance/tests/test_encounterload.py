@@ -16,6 +16,9 @@ from storeproof.reference.model import Model
 from storeproof.spec.loader import load
 from tests.third_party import FACTORIES, AsyncpgStore
 
+pytestmark = pytest.mark.races
+
+
 SPECIFICATION = load()
 MODEL = Model(SPECIFICATION)
 

@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Callable, Iterator, Sequence
-from itertools import permutations
+from itertools import pairwise, permutations
 from math import comb
 
 import pytest
@@ -40,7 +40,7 @@ def orders(bound: int | None, *steps: int) -> set[Schedule]:
 
 
 def preemptions(order: Schedule) -> int:
-    return sum(one != other and one in order[place:] for place, (one, other) in enumerate(zip(order, order[1:]), 1))
+    return sum(one != other and one in order[place:] for place, (one, other) in enumerate(pairwise(order), 1))
 
 
 @pytest.mark.parametrize(
@@ -61,7 +61,8 @@ def test_exactly_the_orders_within_the_bound_are_run(steps: tuple[int, ...], bou
 
 
 @pytest.mark.parametrize(
-    ("steps", "counts"), [((2, 2), (2, 4, 6)), ((3, 3), (2, 6, 14)), ((6, 6), (2, 12, 62, 162)), ((2, 2, 2), (6, 24, 60))]
+    ("steps", "counts"),
+    [((2, 2), (2, 4, 6)), ((3, 3), (2, 6, 14)), ((6, 6), (2, 12, 62, 162)), ((2, 2, 2), (6, 24, 60))],
 )
 def test_counts_within_bounds(steps: tuple[int, ...], counts: tuple[int, ...]) -> None:
     assert tuple(len(every(bound, *steps)) for bound in range(len(counts))) == counts

@@ -12,14 +12,17 @@ from storeproof.conformance.encounters import Encounter, meet
 from storeproof.conformance.exploring import Explorer, Replay
 from storeproof.conformance.factorystage import FactoryStage
 from storeproof.conformance.linearizability import Linearizable
+from storeproof.conformance.points import Cut
 from storeproof.conformance.programs import Call
 from storeproof.conformance.racejudgement import Judge, Readings, Verdict
 from storeproof.conformance.races import Exploration, after, explore
 from storeproof.conformance.scenarios import Scenario
-from storeproof.conformance.scheduling import Cut
 from storeproof.reference.model import Model, Returned
 from storeproof.spec.loader import load
 from tests.third_party import FACTORIES, on_two_rows
+
+pytestmark = pytest.mark.races
+
 
 SPECIFICATION = load()
 MODEL = Model(SPECIFICATION)

@@ -31,6 +31,9 @@ from storeproof.spec.errors import StoreUnavailable
 from storeproof.spec.loader import load
 from tests.races_postgres_faults import AppendAgainWhenLost, FinishAnswersFirst
 
+pytestmark = pytest.mark.races
+
+
 SPECIFICATION = load()
 MODEL = Model(SPECIFICATION)
 TABLES = [getattr(TableNames(), key) for key in TableNames.__slots__ if key != "schema_migrations"]

@@ -37,13 +37,13 @@ def test_one_item_per_group(pytester: pytest.Pytester) -> None:
     ran = pytester.runpytest_subprocess("--collect-only", "-q", *STRICT)
     groups = rule_groups(load())
     assert [line for line in ran.outlines if "::" in line] == [f"test_store.py::test_conformance[{g}]" for g in groups]
-    assert len(groups) == 25 + 7
+    assert len(groups) == 25 + 10
 
 
 def test_a_good_store(pytester: pytest.Pytester) -> None:
     author(pytester)
     ran = pytester.runpytest_subprocess("-k", "claimRun or values or durability or subscribeEvents", *STRICT)
-    ran.assert_outcomes(passed=4, deselected=28)
+    ran.assert_outcomes(passed=4, deselected=31)
     assert not (pytester.path / ".storeproof").exists()
 
 
@@ -85,13 +85,13 @@ def test_options_win(pytester: pytest.Pytester) -> None:
 def test_a_factory_that_fails_is_told_in_one_line(pytester: pytest.Pytester) -> None:
     author(pytester, "def make():\n    raise RuntimeError('no container')\n", "make")
     ran = pytester.runpytest_subprocess("-k", "claimRun", *STRICT)
-    ran.assert_outcomes(failed=1, deselected=31)
+    ran.assert_outcomes(failed=1, deselected=34)
     ran.stdout.fnmatch_lines(["*cannot tell: test_store:make: the factory failed: RuntimeError: no container*"])
 
 
 def test_targets_by_name(pytester: pytest.Pytester) -> None:
     author(pytester, factory="'sqlite::memory:'")
-    pytester.runpytest_subprocess("-k", "loadRunState", *STRICT).assert_outcomes(passed=1, deselected=31)
+    pytester.runpytest_subprocess("-k", "loadRunState", *STRICT).assert_outcomes(passed=1, deselected=34)
 
 
 def test_the_plugin_is_inert() -> None:

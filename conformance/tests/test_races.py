@@ -1,16 +1,17 @@
-"""The check `interleavings`: whole and right on good stores, the same run again and again, and honest about the rest."""
+"""The check `interleavings`: whole and right on good stores, the same again and again, and honest about the rest."""
 
 from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncGenerator, Callable, Iterable
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import MISSING
 from storeproof.adapters.d1 import D1Store
 from storeproof.adapters.memory import MemoryStore
 from storeproof.conformance import catalogue, linearizability, racechecks, races
@@ -31,7 +32,11 @@ from storeproof.spec import arguments as shapes
 from storeproof.spec import types as t
 from storeproof.spec.arguments import checked
 from tests.race_stages import MODEL, SPECIFICATION, racy, staged, target
+from tests.races_decisions import claimable
 from tests.races_postgres_statements import HandwrittenStore, Steps
+
+pytestmark = pytest.mark.races
+
 
 PROFILE = Profile("test", 6, 60, most_failures=4)
 _CREATE = Call("createRun", {"runId": "r", "workflowId": "w", "input": 1, "now": 1})
@@ -113,9 +118,9 @@ BLOCKING = [
 """Of which one waits for the other's lock in some schedules on Postgres."""
 
 
-def every_encounter(stage: Stage, scenario: Scenario) -> Callable[[], Any]:
+def every_encounter(stage: Stage, scenario: Scenario, bound: int | None = None) -> Callable[[], Any]:
     async def run() -> list[Encounter]:
-        explorer, found = Explorer(None), list[Encounter]()
+        explorer, found = Explorer(bound), list[Encounter]()
         while explorer.more:
             await stage.prepare(scenario.setup)
             found.append(await meet(stage, scenario, explorer.choose))
@@ -126,8 +131,8 @@ def every_encounter(stage: Stage, scenario: Scenario) -> Callable[[], Any]:
 
 
 def told(encounters: list[Encounter]) -> list[object]:
-    """All of it but what has to differ: a fingerprint is of these rows, not of the next run's."""
-    return [(each.choices, each.moments, each.statements, each.seen[0]) for each in encounters]
+    """All that may be different if a run does not repeat itself."""
+    return [(each.choices, each.moments, each.statements, each.seen) for each in encounters]
 
 
 def test_postgres_is_explored_twice_in_the_same_way() -> None:
@@ -136,7 +141,6 @@ def test_postgres_is_explored_twice_in_the_same_way() -> None:
             first: list[Encounter] = runner.wait(every_encounter(stage, scenario)())
             second: list[Encounter] = runner.wait(every_encounter(stage, scenario)())
             assert told(first) == told(second), scenario.as_python()
-            assert [each.content for each in first] == [each.content for each in second]
             schedules = [each.choices for each in first]
             assert len(set(schedules)) == len(schedules) >= 4
             blocked = [each for each in first if any(moment.kind == "blocked" for moment in each.moments)]
@@ -166,9 +170,9 @@ def test_a_deadlock_is_run_through_in_the_same_way_and_does_no_harm() -> None:
     other = Call("claimRun", {**claim.args, "runId": "q"})
     scenario = beside("waiting", claim, other)
     with staged("postgresql", LocksInOppositeOrder) as (runner, stage):
-        first: list[Encounter] = runner.wait(every_encounter(stage, scenario)())
-        assert told(first) == told(runner.wait(every_encounter(stage, scenario)()))
-        [found] = runner.wait(explored(stage, [scenario], Readings())())
+        first: list[Encounter] = runner.wait(every_encounter(stage, scenario, 2)())
+        assert told(first) == told(runner.wait(every_encounter(stage, scenario, 2)()))
+        found: Exploration = runner.wait(explore(stage, MODEL, scenario, Readings(), 2))
     assert (found.complete, found.schedules, found.wrong) == (True, len(first), None)
     # The victim locks its rows twice; its COMMIT comes once, as that of the claim does.
     victims = [each for each in first if max(Counter(_locks(each)).values()) > 2]
@@ -201,9 +205,7 @@ def test_rules_get_evidence_and_pairs_are_counted() -> None:
     report = interleavings(target("sqlite"), profile=replace(PROFILE, worlds=1))
     assert (report.verdict, report.failures, report.error) == ("partial", [], None)
     names = list(SPECIFICATION.operations)
-    expected = Counter(
-        tuple(sorted((left.operation, right.operation), key=names.index)) for left, right in pairs()
-    )
+    expected = Counter(tuple(sorted((left.operation, right.operation), key=names.index)) for left, right in pairs())
     assert {pair.operations: pair.scenarios for pair in report.pairs} == expected
     assert len(expected) == 6 * 7 // 2
     for pair in report.pairs:
@@ -248,7 +250,11 @@ def test_a_read_meets_two_writes_of_another_client(monkeypatch: pytest.MonkeyPat
     reads = [scenario for scenario in wide if scenario.clients[0][0].operation in SNAPSHOTS]
     assert {scenario.clients[0][0].operation for scenario in reads} == SNAPSHOTS
     assert {call.operation for scenario in reads for call in scenario.clients[1]} >= {"appendEvents", "markRunFinished"}
-    monkeypatch.setattr(racechecks, "pair_scenarios", lambda *_: iter(reads[:1]))
+
+    def first_only(*_given: object) -> Iterator[Scenario]:
+        return iter(reads[:1])
+
+    monkeypatch.setattr(racechecks, "pair_scenarios", first_only)
     monkeypatch.setattr(racechecks, "reading_scenarios", lambda: iter(reads[:20]))
     report = interleavings(target("sqlite"), "reads.snapshot")
     # A batch beside two batches: three orders, and the first scenario was explored as a pair too.
@@ -343,16 +349,14 @@ def test_a_budget_that_is_too_small_is_no_verdict(monkeypatch: pytest.MonkeyPatc
 
 
 class Sleepy(MemoryStore):
-    """Other clients come in between the look at a run and the lease."""
+    """claimRun looks whether the lease is free, pauses, and takes it from whoever has it by then."""
 
     async def claim_run(self, **given: Any) -> t.ClaimRunResult:
-        before = await super().load_run(run_id=given["run_id"])
+        seen = await self.load_run(run_id=given["run_id"])
         await asyncio.sleep(0)
-        if before is None or before.lease is not None:
-            return await super().claim_run(**given)
-        now = await super().load_run(run_id=given["run_id"])
-        if now is not None and now.lease is not None:
-            await super().release_run_lease(run_id=given["run_id"], lease_owner=now.lease.owner)
+        now = await self.load_run(run_id=given["run_id"])
+        if seen and now and claimable(seen, given["lease_owner"], given["now"]) and now.lease is not MISSING:
+            await self.release_run_lease(run_id=now.run_id, lease_owner=now.lease.owner)
         return await super().claim_run(**given)
 
 
@@ -367,6 +371,10 @@ class Locked(Sleepy):
         async with self.lock:
             return await super().claim_run(**given)
 
+    async def claim_stale_runs(self, **given: Any) -> list[t.RunClaim]:
+        async with self.lock:
+            return await super().claim_stale_runs(**given)
+
 
 @asynccontextmanager
 async def sleepy() -> AsyncGenerator[MemoryStore]:
@@ -375,12 +383,14 @@ async def sleepy() -> AsyncGenerator[MemoryStore]:
 
 def test_clients_of_one_store_object_race_through_its_pauses() -> None:
     report = interleavings(resolve(f"{__name__}:sleepy", SPECIFICATION), "claims.exclusive")
-    [failure] = report.failures
-    assert failure.rules[:2] == ["claims.exclusive", "atomic.linearizable"]
-    assert [[step["op"] for step in client] for client in failure.clients] == [["claimRun"], ["claimRun"]]
-    # Both calls begin before either goes on.
-    assert sorted(failure.schedule[:2]) == [0, 1]
     assert report.verdict == "fails"
+    claims = [failure for failure in report.failures if [len(client) for client in failure.clients] == [1, 1]]
+    assert len(claims) == len(report.failures) >= 1
+    for failure in claims:
+        assert failure.rules[:2] == ["claims.exclusive", "atomic.linearizable"]
+        assert "claimRun" in [client[0]["op"] for client in failure.clients]
+        # One looks and pauses; the other comes in between.
+        assert failure.schedule[0] != failure.schedule[1]
 
 
 def test_a_lock_in_the_process_is_enough_for_one_store_object() -> None:

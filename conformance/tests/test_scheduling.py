@@ -1,4 +1,4 @@
-"""The scheduler with clients that use no store: one moves at a time, in the order that was chosen, until all have ended."""
+"""The scheduler with clients that use no store: one moves at a time, in the order that was chosen, until all ended."""
 
 from __future__ import annotations
 
@@ -11,28 +11,15 @@ from typing import Any
 import pytest
 from storeproof.conformance.exploring import Explorer, Replay
 from storeproof.conformance.histories import Moment, MomentKind
-from storeproof.conformance.scheduling import (
-    Choose,
-    Cut,
-    Died,
-    Probe,
-    Scheduler,
-    Stuck,
-    controlled,
-    executing,
-    orphaned,
-    passing,
-    point,
-)
+from storeproof.conformance.points import Cut, Died, controlled, executing, orphaned, passing, point
+from storeproof.conformance.scheduling import Choose, Probe, Scheduler, Stuck
 
 Work = Callable[[], Awaitable[None]]
 
 
-def ran(
-    *works: Work, choose: Choose = Replay(()).choose, cut: Cut | None = None, probe: Probe | None = None
-) -> Scheduler:
+def ran(*works: Work, choose: Choose | None = None, cut: Cut | None = None, probe: Probe | None = None) -> Scheduler:
     """One run on a loop of its own, which it leaves without tasks."""
-    scheduler = Scheduler(choose, probe, cut)
+    scheduler = Scheduler(choose or Replay(()).choose, probe, cut)
     asyncio.run(alone(scheduler.run(works)))
     return scheduler
 
@@ -350,7 +337,6 @@ def test_sleeps_are_points_and_take_no_time() -> None:
 
 def test_of_two_sleepers_either_may_wake_first() -> None:
     woken: list[str] = []
-    orders: list[tuple[str, ...]] = []
 
     def works() -> tuple[Work, ...]:
         woken.clear()
@@ -364,9 +350,7 @@ def test_of_two_sleepers_either_may_wake_first() -> None:
 
         return work("a", 3600), work("b", 0.5)
 
-    for _ in explored(works):
-        orders.append(tuple(woken))
-    assert orders == [("a", "b"), ("b", "a")]
+    assert [tuple(woken) for _ in explored(works)] == [("a", "b"), ("b", "a")]
 
 
 def test_sleep_is_itself_again_afterwards() -> None:
@@ -377,11 +361,11 @@ def test_sleep_is_itself_again_afterwards() -> None:
         await asyncio.sleep(3600)
 
     async def fails() -> None:
-        raise ValueError
+        raise LookupError("of a client")
 
     ran(client)
     assert asyncio.sleep is before
-    with pytest.raises(ValueError, match="^$"):
+    with pytest.raises(LookupError, match="of a client"):
         ran(fails)
     assert asyncio.sleep is before
 

@@ -27,6 +27,9 @@ from tests.races import Racy
 from tests.races_stores import RACY
 from tests.third_party import followed
 
+pytestmark = pytest.mark.races
+
+
 SPECIFICATION = load()
 BROKEN = [racy for racy in RACY if racy.kind == "subscription"]
 MOST = 40

@@ -32,6 +32,9 @@ from storeproof.reference.model import Model, Returned
 from storeproof.spec.loader import load
 from tests.races import Backend
 
+pytestmark = pytest.mark.races
+
+
 SPECIFICATION = load()
 MODEL = Model(SPECIFICATION)
 TABLES = [getattr(TableNames(), key) for key in TableNames.__slots__ if key != "schema_migrations"]

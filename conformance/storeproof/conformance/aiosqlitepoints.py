@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias, cast
 from weakref import WeakSet
 
-from storeproof.conformance.scheduling import Died, controlled, executing, orphaned, passing, point
+from storeproof.conformance.points import Died, controlled, executing, orphaned, passing, point
 from storeproof.conformance.statementkinds import commits, frames
 
 IDLE_TRIES = 40

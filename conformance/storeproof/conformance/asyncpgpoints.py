@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import Any
 from weakref import WeakSet
 
-from storeproof.conformance.scheduling import Died, controlled, executing, orphaned, passing, point
+from storeproof.conformance.points import Died, controlled, executing, orphaned, passing, point
 from storeproof.conformance.statementkinds import QUICK, commits, frames, looks
 
 _STATEMENTS = ("query", "bind_execute", "bind_execute_many", "bind", "copy_in", "copy_out")

@@ -1,7 +1,8 @@
 """The operations that meet in races and are cut off: small value domains, colliding ids, the same few rows.
 
 A world is a setup in which the operations have something to do; every operation of the contract has at least one
-instance, and those that compete have one per owner. Two runs (r, q), two owners (o, p), times around 10.
+instance, and those that compete have one per owner. Three runs (r, q, and n, which is not there), two owners (o, p),
+times around 10.
 """
 
 from __future__ import annotations
@@ -91,7 +92,8 @@ INSTANCES: Program = (
     Call("readEvents", {"runId": "r"}),
     Call("listRuns", {"limit": 9}),
     _create("r", 4, 10),
-    _create("r", 5, 11),
+    _create("n", 5, 11),
+    _create("n", 6, 12),
     Call("saveRunState", {"state": {**_STATE, "status": "paused", "waitingFor": {"signalName": "go"}}}),
     Call("deleteRun", {"runId": "r", "reason": "finished"}),
     _append("r", 2, 3),
@@ -109,6 +111,7 @@ INSTANCES: Program = (
     Call("markRunErrored", {"runId": "r", "error": {"name": "E", "message": ""}, "code": "c", "now": 17}),
     _timer("r", "x", 11, 18),
     _timer("r", "y", 8, 19),
+    _timer("n", "x", 8, 19),
     _due("claimDueTimers", "o", 1),
     _due("claimDueTimers", "p", 1),
     _due("claimDueTimers", "p", 9, 16),

@@ -11,10 +11,10 @@ from storeproof.conformance.encounters import READER
 from storeproof.conformance.histories import History
 from storeproof.conformance.judgement import decisive_rule, show_outcome
 from storeproof.conformance.linearizability import Linearizable, check
+from storeproof.conformance.points import Cut
 from storeproof.conformance.racejudgement import LINEARIZABLE, Wrong
 from storeproof.conformance.relation import indeterminate
 from storeproof.conformance.scenarios import Scenario, name_of
-from storeproof.conformance.scheduling import Cut
 from storeproof.reference.model import Model, State
 
 CUT = "atomic.cut"

@@ -23,12 +23,13 @@ from storeproof.conformance.footprints import footprint
 from storeproof.conformance.histories import Moment, Operation
 from storeproof.conformance.judgement import show_outcome
 from storeproof.conformance.linearizability import Linearizable, Unknown
+from storeproof.conformance.points import Cut, When
 from storeproof.conformance.programs import Call
 from storeproof.conformance.racejudgement import Judge, Readings, Verdict, Wrong
 from storeproof.conformance.races import Tried, after, exercised, explore, pair_scenarios, prepared
 from storeproof.conformance.relation import indeterminate
 from storeproof.conformance.scenarios import Scenario
-from storeproof.conformance.scheduling import Choose, Cut, When
+from storeproof.conformance.scheduling import Choose
 from storeproof.conformance.stages import Stage
 from storeproof.reference.model import Model
 
@@ -190,13 +191,13 @@ class _Cutting:
         verdict = await self._judged(encounter, cut)
         if again:
             verdict = await self._again(encounter, cut)
+            self.found.rules[CONVERGES] += 1
         self.found.points[cut.when] += 1
         self.found.rules.update(exercised(self._model, self._scenario, verdict))
         if cut.when != "answered":
             self.found.rules[CUT] += 1
         if any(not indeterminate(operation) for operation in encounter.history):
             self.found.rules[ACKNOWLEDGED] += 1
-        self.found.rules[CONVERGES] += again
         return True
 
     async def _schedules(self, cut: Cut, bound: int | None, most: int) -> bool:

@@ -13,9 +13,10 @@ from contextlib import AbstractContextManager, AsyncExitStack, nullcontext
 from typing import Any
 
 from storeproof.conformance.lockwatch import BLOCKED
+from storeproof.conformance.points import executing, point
 from storeproof.conformance.programs import Program
 from storeproof.conformance.pythonstore import PythonStore
-from storeproof.conformance.scheduling import Probe, executing, point
+from storeproof.conformance.scheduling import Probe
 from storeproof.conformance.stages import CLIENTS
 from storeproof.reference.model import Outcome
 from storeproof.spec.errors import StoreUnavailable

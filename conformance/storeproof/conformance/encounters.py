@@ -11,9 +11,10 @@ from itertools import count
 
 from storeproof.conformance.histories import History, Moment, Operation
 from storeproof.conformance.judgement import show_outcome
+from storeproof.conformance.points import Cut, Died, point
 from storeproof.conformance.programs import Program
 from storeproof.conformance.scenarios import Scenario
-from storeproof.conformance.scheduling import Choose, Cut, Died, Scheduler, Stuck, point
+from storeproof.conformance.scheduling import Choose, Scheduler, Stuck
 from storeproof.conformance.stages import Stage
 from storeproof.reference.model import Outcome, Raised
 

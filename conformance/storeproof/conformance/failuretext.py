@@ -10,13 +10,14 @@ import shlex
 from textwrap import wrap
 
 from storeproof.conformance.histories import Moment
+from storeproof.conformance.labels import fitted, flat
 from storeproof.conformance.portable import printable
 from storeproof.conformance.report import FailureReport
 from storeproof.conformance.timelines import timeline_text
 from storeproof.spec.specification import Specification
 
 MOST_RULES = 3
-TIMELINE_LINES = 13
+TIMELINE_LINES = 12
 MOST_STATES = 2
 MOST_PROGRAM_LINES = 14
 """Lines as they are printed: a call may take two."""
@@ -56,7 +57,7 @@ def _race(failure: FailureReport, width: int) -> list[str]:
     who = f"{len(failure.clients)} clients make {calls}" if len(failure.clients) > 1 else f"One client makes {calls}"
     lines = [f"{who}{setup} (check: {failure.check}):"]
     if failure.program:
-        lines += [f"    {line}" for line in _names(failure)]
+        lines += [f"    {line}" for line in _names(failure, width - 4)]
     return [*lines, "", *_timeline(failure, width)]
 
 
@@ -71,13 +72,13 @@ def _timeline(failure: FailureReport, width: int) -> list[str]:
     moments = [Moment(each.client, each.kind, each.text) for each in failure.moments]
     lanes = 1 + max(moment.client for moment in moments)
     lines = timeline_text(moments, lanes, width, TIMELINE_LINES).split("\n")
-    states = [f"    {line[: width - 4]}" for line in failure.states[-MOST_STATES:]]
+    states = [f"    {fitted([flat(line)], width - 4)}" for line in failure.states[-MOST_STATES:]]
     return [*lines, *(["allowed as far as"] if states else []), *states, ""]
 
 
-def _names(failure: FailureReport) -> list[str]:
+def _names(failure: FailureReport, width: int) -> list[str]:
     named = [f"{step['op']}" for step in failure.program]
-    return wrap(f"setup: {', '.join(named)}", 92)
+    return _wrapped(f"setup: {', '.join(named)}", width, 1)  # the line before says how many there are
 
 
 def around_the_difference(expected: str, actual: str, room: int) -> tuple[str, str]:

@@ -21,8 +21,8 @@ BLOCKED = """
     )
     select coalesce(bool_and(pid <> {0}), false) from blocking
 """
-"""Not while the session is part of a deadlock: the server ends that by itself, and soon. Taken for waiting now and then,
-if the server is slow, its run would not repeat itself.
+"""Not while the session is part of a deadlock: the server ends that by itself, and soon. Taken for waiting now and
+then, if the server is slow, its run would not repeat itself.
 """
 
 

@@ -12,7 +12,8 @@ from contextlib import contextmanager
 from contextvars import Context
 from typing import Any
 
-from storeproof.conformance.scheduling import Scheduler, Timer
+from storeproof.conformance.points import Timer
+from storeproof.conformance.scheduling import Scheduler
 
 
 @contextmanager

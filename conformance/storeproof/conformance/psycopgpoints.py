@@ -15,7 +15,7 @@ from typing import Any
 import psycopg
 from psycopg import errors
 from psycopg.pq import ExecStatus, TransactionStatus
-from storeproof.conformance.scheduling import Died, controlled, executing, orphaned, passing, point
+from storeproof.conformance.points import Died, controlled, executing, orphaned, passing, point
 from storeproof.conformance.statementkinds import commits, frames, looks
 
 _EXECUTES = ("_execute_gen", "_executemany_gen_no_pipeline", "_executemany_gen_pipeline", "_stream_send_gen")

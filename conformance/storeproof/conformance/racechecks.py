@@ -111,7 +111,7 @@ class _Exploring:
                 operations=pair,
                 scenarios=self.scenarios[pair],
                 schedules=self.schedules[pair],
-                complete=pair not in self.incomplete,
+                complete=self.stage.quick and pair not in self.incomplete,
             )
             for pair in self.scenarios
         }

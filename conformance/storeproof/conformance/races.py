@@ -17,11 +17,11 @@ from storeproof.conformance.encounters import Encounter, meet
 from storeproof.conformance.exploring import Explorer, Replay
 from storeproof.conformance.judgement import judge
 from storeproof.conformance.linearizability import Linearizable, Unknown
+from storeproof.conformance.points import Cut
 from storeproof.conformance.programs import Call, Program
 from storeproof.conformance.racejudgement import CLAIMS, LINEARIZABLE, SNAPSHOTS, Judge, Readings, Wrong
 from storeproof.conformance.relation import indeterminate
 from storeproof.conformance.scenarios import Scenario
-from storeproof.conformance.scheduling import Cut
 from storeproof.conformance.stages import Stage
 from storeproof.reference.model import Model, State
 

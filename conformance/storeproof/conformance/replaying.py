@@ -10,6 +10,7 @@ from storeproof.conformance.encounterload import repeated
 from storeproof.conformance.failures import HarnessError, UsageError
 from storeproof.conformance.failuretext import failure_text
 from storeproof.conformance.judgement import show_outcome
+from storeproof.conformance.points import Cut
 from storeproof.conformance.programs import REOPEN, as_python
 from storeproof.conformance.racechecks import opened_stage
 from storeproof.conformance.racefailures import told
@@ -19,7 +20,6 @@ from storeproof.conformance.report import FailureReport, Report
 from storeproof.conformance.repro import Repro, load, program_of, scenario_of
 from storeproof.conformance.runner import Run, Runner
 from storeproof.conformance.scenarios import Scenario
-from storeproof.conformance.scheduling import Cut
 from storeproof.conformance.session import PROFILES
 from storeproof.conformance.stages import Stage
 from storeproof.conformance.targets import Target, resolve

@@ -59,7 +59,7 @@ class PairReport(Part):
     operations: tuple[str, str] = Field(description="Their names, in the order of the specification.")
     scenarios: int = Field(description="In how many scenarios: instances of the two, on several setups.")
     schedules: int = Field(description="How many interleavings of their statements were run.")
-    complete: bool = Field(description="Whether these are all there are.")
+    complete: bool = Field(description="Whether these are all there are, and not a sample.")
 
 
 class RuleReport(Part):

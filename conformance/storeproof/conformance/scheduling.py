@@ -2,8 +2,8 @@
 
 A client stops at every scheduling point (a database statement, a COMMIT, the start of a call, a sleep); the scheduler
 lets exactly one client move and waits until it stops again, has ended, or waits for a lock that another client holds.
-Two runs with the same choices are the same run. Who sees the statements says so with `point` and `executing`; outside
-of a schedule both do nothing. No verdict depends on any of this: calls and answers are numbered when they happen.
+Two runs with the same choices are the same run. No verdict depends on that: calls and answers are numbered when they
+happen. Where a client stops is said through `points`.
 
 Knows no driver, no store and no model.
 """
@@ -13,13 +13,13 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import defaultdict
-from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Sequence
-from contextlib import asynccontextmanager, contextmanager, suppress
-from contextvars import ContextVar
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
 from storeproof.conformance.histories import Moment, MomentKind
+from storeproof.conformance.points import REAL_SLEEP, Client, Cut, Died, begun_by, over, sleeps_are_points, starter
 
 Choose: TypeAlias = Callable[[Sequence[int], int | None], int]
 """Which of the clients that can move goes on; the second argument is the one that moved last."""
@@ -39,147 +39,8 @@ ROUNDS = 3
 """Pauses that each follower ends after the last client has: what is late comes in them."""
 
 
-class Died(BaseException):
-    """A client was cut off. Not an Exception, so that no store handles it; every later statement raises it again."""
-
-
-When: TypeAlias = Literal["before", "after", "lost", "answered"]
-
-
-@dataclass(frozen=True, slots=True)
-class Cut:
-    """Where a client dies: before or after its statement number `at`, counted from 0, COMMITs included.
-
-    `lost`: the statement was executed and its connection breaks before the answer; the client lives on. `answered`: the
-    client dies right after the answer to its call number `at`, before anything that it left for later.
-    """
-
-    client: int
-    at: int
-    when: When
-
-
 class Stuck(Exception):
     """Clients wait for each other for ever."""
-
-
-@dataclass(frozen=True, slots=True)
-class Timer:
-    """A pause of a task that a client started: at `when` of the event loop's clock it is over."""
-
-    when: float
-    handle: asyncio.TimerHandle
-    end: Callable[[], object]
-
-
-@dataclass(slots=True, eq=False)
-class _Client:
-    number: int
-    scheduler: Scheduler
-    task: asyncio.Task[None] | None = None
-    state: Literal["moving", "ready", "asleep", "done"] = "moving"
-    grant: asyncio.Future[None] | None = None
-    fresh: bool = False
-    """Its call has begun and executed nothing yet: the first statement goes with the call."""
-    session: object = None
-    """Of the statement that is being executed, if any."""
-    executing: bool = False
-    passing: int = 0
-    """Round trips under way that are no statements, its own or of tasks it started."""
-    waits: bool = False
-    """For a lock of another client, in the server or in the process."""
-    statements: int = 0
-    answers: int = 0
-    dead: bool = False
-    timers: list[Timer] = field(default_factory=list["Timer"])
-    """Its pauses; only a follower's are kept here."""
-
-    @property
-    def at_work(self) -> bool:
-        """Whether its answer will come from elsewhere, however long the event loop is idle."""
-        return self.executing or self.passing > 0
-
-
-_current: ContextVar[_Client | None] = ContextVar("storeproof_client", default=None)
-_quiet: ContextVar[bool] = ContextVar("storeproof_quiet", default=False)
-
-
-def controlled() -> bool:
-    """Whether the running task is a client of a schedule. Tasks that a client started are not: nobody steers them."""
-    return _client() is not None
-
-
-async def point(text: str, kind: MomentKind = "statement") -> None:
-    """Here another client may go first. `text` is for people."""
-    client = _client()
-    if client is not None:
-        await client.scheduler.arrive(client, text, kind)
-
-
-def orphaned() -> bool:
-    """Whether a client started the running task and is dead: with its process the task would be gone too."""
-    client = _current.get()
-    return client is not None and client.dead
-
-
-@asynccontextmanager
-async def executing(session: object = None, lost: Callable[[], Exception] | None = None) -> AsyncGenerator[None]:
-    """Around a statement, after its `point`. Raises Died where the client is cut before or after it.
-
-    `lost` breaks the connection and makes the driver's error; without it no answer gets lost here.
-    """
-    client = _client()
-    if client is None:
-        if orphaned():
-            raise Died
-        yield
-        return
-    client.scheduler.may_die(client, "before")
-    client.session, client.executing = session, True
-    try:
-        yield
-    finally:
-        client.session, client.executing = None, False
-    client.scheduler.may_die(client, "after")
-    client.statements += 1
-    if client.scheduler.follows:
-        await client.scheduler.arrive(client, None, "statement")
-    if lost is not None and client.scheduler.cut == Cut(client.number, client.statements - 1, "lost"):
-        client.scheduler.note(client.number, "lost", "")
-        raise lost()
-
-
-@asynccontextmanager
-async def passing(session: object = None) -> AsyncGenerator[None]:
-    """Around a round trip that is no statement: BEGIN, ROLLBACK, what a pool does with a connection. Nothing inside is
-    a point.
-
-    Also in a task that a client started. Without it a client that waits for such an answer would be taken to wait for
-    another client, now and then: whether it has come after so many passes of the event loop is a matter of time.
-    """
-    client = _current.get()
-    if client is None or _quiet.get():
-        yield
-        return
-    token = _quiet.set(True)
-    client.passing += 1
-    if not client.executing:
-        client.session = session
-    try:
-        yield
-    finally:
-        client.passing -= 1
-        _quiet.reset(token)
-
-
-def _client() -> _Client | None:
-    if _quiet.get():
-        return None
-    client = _current.get()
-    if client is None:
-        return None
-    task = asyncio.current_task()
-    return client if task is client.task else client.scheduler.follower(task)
 
 
 @dataclass(slots=True)
@@ -198,7 +59,7 @@ class Scheduler:
     answer to a statement is a point as well, since a follower may act on it before its client does.
     """
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
-    _clients: list[_Client] = field(default_factory=list[_Client])
+    _clients: list[Client] = field(default_factory=list[Client])
     _works: int = 0
     _over: bool = False
 
@@ -217,14 +78,14 @@ class Scheduler:
 
     async def run(self, works: Sequence[Callable[[], Awaitable[None]]]) -> None:
         """Runs every client to its end. Raises Stuck where that takes too long, and what a client raised."""
-        self._clients = [_Client(number, self) for number in range(len(works))]
+        self._clients = [Client(number, self) for number in range(len(works))]
         self._works = len(works)
         try:
-            with _sleeps_are_points():
+            with sleeps_are_points():
                 for client, work in zip(self._clients, works, strict=True):
-                    token = _current.set(client)
+                    token = begun_by(client)
                     client.task = asyncio.create_task(self._body(client, work))
-                    _current.reset(token)
+                    over(token)
                     await self._settle(client)
                 await self._all_moves()
                 if self.follows:
@@ -239,36 +100,36 @@ class Scheduler:
             if client.task is not None and not client.task.cancelled() and client.task.exception() is not None:
                 raise client.task.exception() or AssertionError
 
-    def steered(self, task: asyncio.Task[Any] | None) -> _Client | None:
+    def steered(self, task: asyncio.Task[Any] | None) -> Client | None:
         """The follower that the running task is, if it is one."""
-        client = _current.get()
-        if client is None or client.scheduler is not self or client.task is task or _quiet.get():
+        client = starter()
+        if client is None or client.scheduler is not self or client.task is task:
             return None
         return self.follower(task)
 
-    def follower(self, task: asyncio.Task[Any] | None) -> _Client | None:
+    def follower(self, task: asyncio.Task[Any] | None) -> Client | None:
         """The follower that a task is, from its first point on."""
         if not self.follows or self._over or task is None:
             return None
         for client in self._clients:
             if client.task is task:
                 return client
-        client = _Client(len(self._clients), self, task)
+        client = Client(len(self._clients), self, task)
         self._clients.append(client)
         task.add_done_callback(lambda _: self._ended(client))
         return client
 
-    def _ended(self, client: _Client) -> None:
+    def _ended(self, client: Client) -> None:
         client.state = "done"
         self._changed.set()
 
-    async def arrive(self, client: _Client, text: str | None, kind: MomentKind) -> None:
+    async def arrive(self, client: Client, text: str | None, kind: MomentKind) -> None:
         """A client stops here until it is chosen. Without a text nothing is noted: it is the way back."""
         if client.dead:
             raise Died
         if self._over:
             return
-        if kind == "statement" and text is not None and "statement" and client.fresh:
+        if kind == "statement" and text is not None and client.fresh:
             client.fresh = False
         else:
             client.grant = asyncio.get_running_loop().create_future()
@@ -279,7 +140,7 @@ class Scheduler:
             client.fresh = kind == "call"
             self.note(client.number, kind, text)
 
-    def may_die(self, client: _Client, when: Literal["before", "after"]) -> None:
+    def may_die(self, client: Client, when: Literal["before", "after"]) -> None:
         """Raises Died where the cut is here, and for ever after."""
         if self.cut == Cut(client.number, client.statements, when) and not client.dead:
             client.dead = True
@@ -296,7 +157,7 @@ class Scheduler:
             raise Died
         client.answers += 1
 
-    async def _body(self, client: _Client, work: Callable[[], Awaitable[None]]) -> None:
+    async def _body(self, client: Client, work: Callable[[], Awaitable[None]]) -> None:
         try:
             await work()
         except Died:
@@ -323,7 +184,7 @@ class Scheduler:
             self.choices.append(last)
             await self._step(self._clients[last])
 
-    async def _step(self, chosen: _Client) -> None:
+    async def _step(self, chosen: Client) -> None:
         grant, chosen.grant = chosen.grant, None
         if grant is not None:
             chosen.state = "moving"
@@ -356,7 +217,7 @@ class Scheduler:
         if not self.follows:
             return
         for _ in range(IDLE_PASSES):
-            await _REAL_SLEEP(0)
+            await REAL_SLEEP(0)
         for client in self._clients[self._works :]:
             client.timers = [timer for timer in client.timers if not timer.handle.cancelled()]
             if client.state == "moving" and not client.waits:
@@ -380,7 +241,7 @@ class Scheduler:
                 client.waits = False
                 await self._settle(client)
 
-    async def _still_waits(self, client: _Client) -> bool:
+    async def _still_waits(self, client: Client) -> bool:
         if client.state != "moving":
             return False
         if client.at_work:
@@ -388,7 +249,7 @@ class Scheduler:
         await self._passes(client)
         return client.state == "moving" and not client.at_work
 
-    async def _settle(self, client: _Client) -> None:
+    async def _settle(self, client: Client) -> None:
         """Until the client has stopped at a point, has ended, or waits for another client."""
         until = time.monotonic() + self.limit_s
         while client.state == "moving":
@@ -402,23 +263,23 @@ class Scheduler:
             else:
                 await self._wait(STEP_S)
                 if await self._blocked(client):
-                    await _REAL_SLEEP(CHECKED_S)
+                    await REAL_SLEEP(CHECKED_S)
                     if not await self._blocked(client):
                         continue
                     client.waits = True
                     self.note(client.number, "blocked", "waits for a lock")
                     return
 
-    async def _blocked(self, client: _Client) -> bool:
+    async def _blocked(self, client: Client) -> bool:
         if client.state != "moving" or not client.at_work or self.probe is None:
             return False
         return await self.probe(client.session)
 
-    async def _passes(self, client: _Client) -> None:
+    async def _passes(self, client: Client) -> None:
         for _ in range(IDLE_PASSES):
             if client.state != "moving" or client.at_work:
                 return
-            await _REAL_SLEEP(0)
+            await REAL_SLEEP(0)
 
     async def _wait(self, seconds: float) -> None:
         self._changed.clear()
@@ -427,25 +288,5 @@ class Scheduler:
                 await self._changed.wait()
 
 
-def _pauses(client: _Client) -> bool:
+def _pauses(client: Client) -> bool:
     return client.state == "moving" and client.waits and not client.at_work and len(client.timers) > 0
-
-
-_REAL_SLEEP = asyncio.sleep
-
-
-@contextmanager
-def _sleeps_are_points() -> Generator[None]:
-    """A pause before a retry takes no time here: whatever may happen during it happens before it ends."""
-
-    async def sleep(delay: float, result: object = None) -> object:
-        if not controlled():
-            return await _REAL_SLEEP(delay, result)
-        await point("", "sleep")
-        return result
-
-    asyncio.sleep = sleep  # type: ignore[assignment]
-    try:
-        yield
-    finally:
-        asyncio.sleep = _REAL_SLEEP

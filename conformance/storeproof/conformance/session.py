@@ -60,8 +60,8 @@ class Profile:
 PROFILES = {
     profile.name: profile
     for profile in (
-        Profile("quick", 8, 150, worlds=1, thirds=50, cut_pairs=10, loads=3, feeds=10),
-        Profile("default", 30, 300, thirds=100, cut_pairs=12, loads=20, feeds=30, faults=5),
+        Profile("quick", 8, 150, worlds=1, thirds=20, cut_pairs=10, loads=3, feeds=10),
+        Profile("default", 30, 300, worlds=2, thirds=100, cut_pairs=12, loads=20, feeds=30, faults=5),
         Profile("thorough", 600, 1000, thirds=5000, cut_pairs=1000, loads=300, feeds=400, faults=50),
     )
 }

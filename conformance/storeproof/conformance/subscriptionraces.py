@@ -17,8 +17,9 @@ from typing import Any, Literal, TypeAlias
 from storeproof.conformance.exploring import Explorer
 from storeproof.conformance.histories import Moment
 from storeproof.conformance.pauses import pauses_are_points
+from storeproof.conformance.points import point
 from storeproof.conformance.programs import Call
-from storeproof.conformance.scheduling import Choose, Scheduler, Stuck, point
+from storeproof.conformance.scheduling import Choose, Scheduler, Stuck
 from storeproof.conformance.stages import Stage
 from storeproof.conformance.subscriptions import MARGIN_S, RUN, Given, event
 from storeproof.reference.model import Raised

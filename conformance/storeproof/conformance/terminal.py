@@ -117,10 +117,9 @@ def _explored(report: Report) -> Iterable[str]:
     if report.pairs:
         complete = sum(pair.complete for pair in report.pairs)
         schedules = sum(pair.schedules for pair in report.pairs)
-        yield (
-            f"interleavings: {schedules:,} schedules of {len(report.pairs)} pairs of operations, "
-            f"{'all' if complete == len(report.pairs) else complete} of them completely explored"
-        )
+        far = "all completely" if complete == len(report.pairs) else f"{complete} of them completely"
+        far = far if complete else "a sample of them"
+        yield f"interleavings: {schedules:,} schedules; {len(report.pairs)} pairs of operations explored, {far}"
     if report.cut_points:
         yield f"cuts: {report.cut_points:,} points at which an operation was cut off or its process killed"
     if report.outages:

@@ -28,12 +28,12 @@ from storeproof.conformance.footprints import footprint
 from storeproof.conformance.histories import Moment, Operation
 from storeproof.conformance.judgement import show_outcome
 from storeproof.conformance.linearizability import Linearizable, Unknown
+from storeproof.conformance.points import Cut
 from storeproof.conformance.programs import Program, to_json
 from storeproof.conformance.racejudgement import Judge, Readings, Wrong
 from storeproof.conformance.races import Tried, after, exercised, prepared
 from storeproof.conformance.relation import indeterminate
 from storeproof.conformance.scenarios import Scenario
-from storeproof.conformance.scheduling import Cut
 from storeproof.conformance.victimplaces import Place
 from storeproof.reference.model import Model, Outcome, Raised, Returned
 
