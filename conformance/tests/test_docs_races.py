@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
+import pytest
 from storeproof.conformance.catalogue import INSTANCES, WORLDS
 from storeproof.conformance.cuts import CutExploration, explore_cuts
 from storeproof.conformance.embedded import embedded_url
@@ -20,6 +21,9 @@ from storeproof.conformance.verify import verify
 from storeproof.reference.model import Model
 from storeproof.spec.loader import load
 from tests import races_page
+
+pytestmark = pytest.mark.races
+
 
 ROOT = races_page.DOCS.parent
 

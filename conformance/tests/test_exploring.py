@@ -102,6 +102,11 @@ def test_a_client_that_is_gone_in_the_second_run_is_not_chosen() -> None:
     assert set(found[1::2]) == {(1, 1)}
 
 
+def test_choices_beyond_the_end_of_a_shorter_run_are_forgotten() -> None:
+    found = list(explored(Explorer(None), lambda run: (0, 1) if run else (3, 3)))
+    assert found == [(0, 0, 0, 1, 1, 1), (1,), (1,)]
+
+
 @pytest.mark.parametrize("steps", [(3, 3), (2, 2, 2)])
 def test_a_replay_repeats_every_schedule(steps: tuple[int, ...]) -> None:
     for schedule in every(None, *steps):

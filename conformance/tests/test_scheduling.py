@@ -223,6 +223,33 @@ def test_a_lock_in_the_process_is_waited_for() -> None:
     assert [run.moments for run in explored(works)] == [run.moments for run in runs]
 
 
+def test_who_gets_a_lock_goes_on_to_its_next_point_before_anybody_else_moves() -> None:
+    """So its next steps and those of the one that gave the lock back may come in any order."""
+
+    def works() -> tuple[Work, ...]:
+        lock = asyncio.Lock()
+
+        def work() -> Work:
+            async def client() -> None:
+                await point("f()", "call")
+                async with lock:
+                    await point("inside")
+                    await point("COMMIT")
+                await point("after")
+
+            return client
+
+        return work(), work()
+
+    runs = [" ".join(f"{moment.client}{moment.text[0]}" for moment in run.moments) for run in explored(works)]
+    assert [run for run in runs if run.startswith("0f 0i 1f")] == [
+        "0f 0i 1f 0C 1i 0a 1C 1a",
+        "0f 0i 1f 0C 1i 1C 1a 0a",
+        "0f 0i 1f 0C 1i 1C 0a 1a",
+    ]
+    assert len(runs) == len(set(runs)) == 14
+
+
 def test_three_clients_get_a_lock_in_the_order_in_which_they_asked() -> None:
     got: list[int] = []
 

@@ -53,8 +53,9 @@ def check_interleavings(session: Session) -> None:
         thirds = drawn_scenarios(session.seed, session.profile.thirds)
         more = [each for each in chain(reading_scenarios(), thirds) if stage.quick and wanted(session, each)]
         exploring = _Exploring(session, stage, RaceFindings(session, NAME), len(scenarios) + len(more))
-        exploring.all(session.in_order(scenarios), None)
-        exploring.all(session.in_order(more), BOUND)
+        for suspected in (True, False):
+            exploring.all(filter(lambda each: session.suspects(each) is suspected, session.share_of(scenarios)), None)
+            exploring.all(filter(lambda each: session.suspects(each) is suspected, session.share_of(more)), BOUND)
         session.pairs = exploring.pairs()
 
 

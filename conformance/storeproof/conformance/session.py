@@ -117,14 +117,13 @@ class Session:
         """Whether one of the rules was asked for."""
         return self.selected is None or not self.selected.isdisjoint(rules)
 
+    def suspects(self, scenario: Scenario) -> bool:
+        """Whether a client calls one of the suspected operations."""
+        return any(call.operation in self.focus for client in scenario.clients for call in client)
+
     def in_order(self, scenarios: Iterable[Scenario]) -> list[Scenario]:
         """The session's share of the scenarios, with those of suspected operations first."""
-
-        def unsuspected(scenario: Scenario) -> bool:
-            clients = [call.operation for client in scenario.clients for call in client]
-            return self.focus.isdisjoint(clients)
-
-        return self.share_of(sorted(scenarios, key=unsuspected))
+        return self.share_of(sorted(scenarios, key=lambda each: not self.suspects(each)))
 
     def share_of(self, scenarios: Sequence[T]) -> list[T]:
         """Every so manieth of them."""
