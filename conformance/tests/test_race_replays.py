@@ -90,6 +90,7 @@ def test_it_is_found_made_small_and_comes_again(defect: Defect, tmp_path: Path) 
         assert set(failure.rules) & store.expected
         assert tuple(tuple(step["op"] for step in client) for client in failure.clients) == defect.operations
         assert sum(map(len, failure.clients)) <= 3
+        assert len(failure.program) <= 2
         assert (failure.cut and failure.cut.when) == defect.when
 
         path = save(failure, f"{defect.backend}:", 0, tmp_path, SPECIFICATION)

@@ -46,8 +46,10 @@ def beside(world: str, *clients: Call) -> Scenario:
     return Scenario(WORLDS[world], tuple((call,) for call in clients))
 
 
-def instances(operation: str) -> list[Call]:
-    return [call for call in INSTANCES if call.operation == operation]
+def instances(operation: str, run: str = "r") -> list[Call]:
+    """Those that are not about another run."""
+    others = {"r", "q", "n"} - {run}
+    return [call for call in INSTANCES if call.operation == operation and call.args.get("runId") not in others]
 
 
 def explored(stage: Stage, scenarios: Iterable[Scenario], readings: Readings) -> Callable[[], Any]:
@@ -104,7 +106,8 @@ BLOCKING = [
     beside("waiting", instance("scheduleTimer"), instance("scheduleTimer")),
     beside("empty", instance("scheduleTimer"), instance("scheduleTimer")),
     beside("waiting", instance("scheduleTimer", 0), instance("scheduleTimer", 1)),
-    beside("empty", instance("createRun", 0), instance("createRun", 1)),
+    beside("empty", instance("createRun"), instance("createRun")),
+    beside("waiting", *instances("createRun", "n")),
     beside("waiting", instance("deliverSignal", 0), instance("deliverSignal", 1)),
     beside("waiting", instance("appendEvents", 0), instance("appendEvents", 1)),
     beside("waiting", instance("claimRun"), instance("saveRunState")),

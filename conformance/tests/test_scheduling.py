@@ -337,6 +337,39 @@ def test_a_session_that_waits_for_a_lock_is_passed_over_until_it_has_it() -> Non
     assert [run.moments for run in explored(works, probe)] == [run.moments for run in runs]
 
 
+def test_who_gets_a_lock_does_nothing_until_the_one_that_gave_it_back_has_stopped() -> None:
+    """However long that one takes to its answer."""
+    done: list[str] = []
+
+    def works() -> tuple[Work, ...]:
+        server = Server()
+        done.clear()
+
+        async def first() -> None:
+            await server.lock("one", "r")
+            await server.commit("one")
+            async with passing():
+                for _ in range(5):
+                    await asyncio.to_thread(lambda: None)
+            done.append("first")
+
+        async def second() -> None:
+            await server.lock("two", "r")
+            done.append("second")
+            await server.commit("two")
+
+        servers.append(server)
+        return first, second
+
+    servers: list[Server] = []
+    orders = {
+        tuple(moment.client for moment in run.moments if moment.kind == "blocked"): tuple(done)
+        for run in explored(works, lambda: servers[-1].blocked)
+    }
+    assert orders[(1,)] == ("first", "second")
+    assert set(orders) == {(), (0,), (1,)}
+
+
 # sleeps
 
 

@@ -11,6 +11,7 @@ Knows no store. aiosqlite itself is imported when the points are switched on.
 from __future__ import annotations
 
 import asyncio
+import gc
 import importlib
 import sqlite3
 import threading
@@ -194,6 +195,11 @@ def _finish(connection: Any) -> None:
 
     def close() -> None:
         try:
+            # SQLite keeps a closed connection, with its locks, as long as a cursor of it is open, and a dead client's
+            # frames hold theirs until they are collected.
+            for cursor in [each for each in gc.get_objects() if isinstance(each, sqlite3.Cursor)]:
+                if cursor.connection is raw:
+                    cursor.close()
             raw.close()
         finally:
             over.set()

@@ -58,6 +58,8 @@ class Steering(Protocol):
 
     def follower(self, task: asyncio.Task[Any] | None) -> Client | None: ...
 
+    async def hold(self, client: Client) -> None: ...
+
 
 @dataclass(slots=True, eq=False)
 class Client:
@@ -77,6 +79,8 @@ class Client:
     """Round trips under way that are no statements, its own or of tasks it started."""
     waits: bool = False
     """For a lock of another client, in the server or in the process."""
+    held: asyncio.Future[None] | None = None
+    """It got its lock while another client moves, and goes on when that one has stopped."""
     statements: int = 0
     answers: int = 0
     dead: bool = False
@@ -86,7 +90,7 @@ class Client:
     @property
     def at_work(self) -> bool:
         """Whether its answer will come from elsewhere, however long the event loop is idle."""
-        return self.executing or self.passing > 0
+        return self.executing or self.passing > 0 or self.held is not None
 
 
 _current: ContextVar[Client | None] = ContextVar("storeproof_client", default=None)
@@ -129,6 +133,8 @@ async def executing(session: object = None, lost: Callable[[], Exception] | None
         yield
     finally:
         client.session, client.executing = None, False
+        if client.waits:
+            await client.scheduler.hold(client)
     client.scheduler.may_die(client, "after")
     client.statements += 1
     if client.scheduler.follows:

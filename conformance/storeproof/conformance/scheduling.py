@@ -140,6 +140,14 @@ class Scheduler:
             client.fresh = kind == "call"
             self.note(client.number, kind, text)
 
+    async def hold(self, client: Client) -> None:
+        """A client that waited stops here. The one that gave its lock back may not have stopped yet, and which of the
+        two came to its answer first would be a matter of time.
+        """
+        if not self._over:
+            client.held = asyncio.get_running_loop().create_future()
+            await client.held
+
     def may_die(self, client: Client, when: Literal["before", "after"]) -> None:
         """Raises Died where the cut is here, and for ever after."""
         if self.cut == Cut(client.number, client.statements, when) and not client.dead:
@@ -226,6 +234,8 @@ class Scheduler:
     def _release(self) -> None:
         """From here on nobody is steered."""
         self._over = True
+        for client in self._clients:
+            _let_go(client)
         for client in self._clients[self._works :]:
             if client.grant is not None and not client.grant.done():
                 client.grant.set_result(None)
@@ -239,10 +249,11 @@ class Scheduler:
         for client in self._clients:
             if client.waits and not await self._still_waits(client):
                 client.waits = False
+                _let_go(client)
                 await self._settle(client)
 
     async def _still_waits(self, client: Client) -> bool:
-        if client.state != "moving":
+        if client.state != "moving" or client.held is not None:
             return False
         if client.at_work:
             return self.probe is not None and await self.probe(client.session)
@@ -286,6 +297,12 @@ class Scheduler:
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._changed.wait()
+
+
+def _let_go(client: Client) -> None:
+    held, client.held = client.held, None
+    if held is not None and not held.done():
+        held.set_result(None)
 
 
 def _pauses(client: Client) -> bool:
