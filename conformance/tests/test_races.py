@@ -5,19 +5,22 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from psycopg import AsyncConnection
 from pydantic import MISSING
 from storeproof.adapters.d1 import D1Store
 from storeproof.adapters.memory import MemoryStore
 from storeproof.conformance import catalogue, linearizability, racechecks, races
 from storeproof.conformance.catalogue import INSTANCES, WORLDS, pairs
+from storeproof.conformance.embedded import embedded_url
 from storeproof.conformance.encounters import Encounter, meet
 from storeproof.conformance.exploring import Explorer
+from storeproof.conformance.lockwatch import LockWatch
 from storeproof.conformance.programs import Call
 from storeproof.conformance.racejudgement import CLAIMS, SNAPSHOTS, Readings
 from storeproof.conformance.races import Exploration, explore
@@ -185,6 +188,40 @@ def test_a_deadlock_is_run_through_in_the_same_way_and_does_no_harm() -> None:
 
 def _locks(encounter: Encounter) -> list[int]:
     return [moment.client for moment in encounter.moments if "for update" in moment.text]
+
+
+def test_who_is_in_a_deadlock_does_not_wait_for_others() -> None:
+    """The server ends it, sooner or later; who waits behind it does wait."""
+
+    async def run() -> list[bool]:
+        watch, locks = LockWatch(), "select pg_advisory_xact_lock({})"
+        async with AsyncExitStack() as stack:
+            a, b, c = [await stack.enter_async_context(await AsyncConnection.connect(embedded_url())) for _ in "abc"]
+            for connection in (a, b, c):
+                watch.psycopg(connection)
+                await connection.execute("set deadlock_timeout = '60s'")
+            await a.execute(locks.format(9101).encode())
+            await b.execute(locks.format(9102).encode())
+            seen: list[bool] = []
+            waiting: list[asyncio.Task[object]] = []
+            for connection, lock, others in ((a, 9102, (a, b)), (c, 9102, (b, c)), (b, 9101, (a, b, c))):
+                waiting.append(asyncio.create_task(connection.execute(locks.format(lock).encode())))
+                await _until_it_waits(connection)
+                seen += [await watch.probe(other.info.backend_pid) for other in others]
+            for connection in (a, b, c):
+                connection.cancel()
+            await asyncio.gather(*waiting, return_exceptions=True)
+            await watch.close()
+        return seen
+
+    assert asyncio.run(run()) == [True, False, False, True, False, False, True]
+
+
+async def _until_it_waits(connection: AsyncConnection) -> None:
+    async with await AsyncConnection.connect(embedded_url(), autocommit=True) as other, asyncio.timeout(20):
+        waits = "select from pg_stat_activity where pid = %s and wait_event_type = 'Lock'"
+        while not (await other.execute(waits, (connection.info.backend_pid,))).rowcount:
+            await asyncio.sleep(0.01)
 
 
 FEW: tuple[Call, ...] = tuple(
