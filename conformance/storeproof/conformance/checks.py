@@ -35,6 +35,7 @@ ENOUGH = 5
 def check_vectors(session: Session) -> None:
     """The recorded programs: every rule of the model at least once, the same ones on every store."""
     programs = [item for item in recorded_programs() if concerns(session.model, item[1], session.selected)]
+    programs = session.share_of(programs)
     for index, (_name, program) in enumerate(programs):
         if session.full:
             return
@@ -46,11 +47,12 @@ def check_sequences(session: Session) -> None:
     """Generated programs, a share for every operation, steered to its rules that were exercised least."""
     operations = [name for name, operation in session.specification.operations.items() if operation.executable]
     operations = [name for name in operations if session.wants(*_rules_of(session, name))]
-    for index, operation in enumerate(operations):
+    own = session.share_of(operations)
+    for index, operation in enumerate(own):
         if not session.full:
             search(session, operation, session.profile.programs)
-        session.tell("sequences", index + 1, len(operations))
-    if not operations and session.wants(*BY_SEQUENCES):
+        session.tell("sequences", index + 1, len(own))
+    if not operations and session.wants(*BY_SEQUENCES) and session.share_of([None]):
         _search(session, None, [frozenset()], session.profile.programs, session.seed)
         session.tell("sequences", 1, 1)
 
@@ -103,6 +105,7 @@ def _search(session: Session, operation: str | None, goals: list[frozenset[str]]
 def check_arguments(session: Session) -> None:
     """Every bad call of every operation: refused, naming the field, and the state is as it was."""
     operations = [name for name, operation in session.specification.operations.items() if operation.executable]
+    operations = session.share_of(operations)
     for index, operation in enumerate(operations):
         if session.full:
             return
@@ -179,7 +182,7 @@ class Trial:
 
 
 def _exercise_all(session: Session, check: str, trials: Sequence[Trial]) -> None:
-    wanted = [trial for trial in trials if session.wants(trial.promise)]
+    wanted = session.share_of([trial for trial in trials if session.wants(trial.promise)])
     for index, trial in enumerate(wanted):
         if session.full:
             return

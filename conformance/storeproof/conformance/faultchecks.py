@@ -33,7 +33,7 @@ def check_faults(session: Session) -> None:
     try:
         faults = session.runner.wait(stack.enter_async_context(opened))
         _kill(session, faults.place)
-        for outage in faults.outages:
+        for outage in session.share_of(faults.outages):
             _endure(session, outage)
     finally:
         session.runner.wait(stack.aclose())

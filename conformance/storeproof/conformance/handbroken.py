@@ -154,7 +154,7 @@ def _finding(job: tuple[str, int, int]) -> Finding:
     session = _UntilNamed(runner, PROFILE, seed, expected=store.expected)
     if racy:
         session.focus = overridden(cast("_Racy", store).store, specification)
-        session.share = SHARE if kind == "RIGHT" else 1
+        session.share = slice(None, None, SHARE if kind == "RIGHT" else 1)
     error = None
     started = time.monotonic()
     try:

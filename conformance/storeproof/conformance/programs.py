@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, TypeAlias, cast
 
 from pydantic import JsonValue
@@ -37,16 +38,17 @@ class Call:
         """The step as one runnable line of Python against a store called `store`."""
         if self.operation == REOPEN:
             return "# the store is closed and opened again here"
-        arguments = ", ".join(f"{to_snake(name)}={_python(value)}" for name, value in self.args.items())
+        arguments = ", ".join(f"{method_name(name)}={_python(value)}" for name, value in self.args.items())
         return f"await store.{method_name(self.operation)}({arguments})"
 
 
 Program: TypeAlias = tuple[Call, ...]
 
 
-def method_name(operation: str) -> str:
-    """The Python method of an operation: `claimRun` is `claim_run`."""
-    return to_snake(operation)
+@cache
+def method_name(wire_name: str) -> str:
+    """The Python name of an operation or an argument: `claimRun` is `claim_run`."""
+    return to_snake(wire_name)
 
 
 def to_json(program: Program) -> list[JsonValue]:

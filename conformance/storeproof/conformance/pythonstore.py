@@ -56,7 +56,7 @@ class PythonStore:
             return Raised("NoSuchMethod", {"message": f"the store has no method {method_name(operation)}"})
         shape: type[Shape] = getattr(shapes, self._operations[operation].arguments)
         # A copy: a store that changes or keeps what it was given must not change the program or the model's state.
-        keywords = {_parameter(name): value for name, value in _typed(shape, deepcopy(args)).items()}
+        keywords = {method_name(name): value for name, value in _typed(shape, deepcopy(args)).items()}
         try:
             answering = method(**keywords)
             if not inspect.isawaitable(answering):
@@ -87,15 +87,6 @@ def _fits(shape: type[Shape], args: Arguments) -> bool:
 
 def _unexpected(error: BaseException) -> Raised:
     return Raised("UnexpectedException", {"message": f"{type(error).__module__}.{type(error).__qualname__}: {error}"})
-
-
-_PARAMETERS: dict[str, str] = {}
-
-
-def _parameter(name: str) -> str:
-    if name not in _PARAMETERS:
-        _PARAMETERS[name] = method_name(name)
-    return _PARAMETERS[name]
 
 
 _NESTED = {"state", "awaiting", "waiting_for", "pending_approval", "error", "delivery", "approval", "schedule"}

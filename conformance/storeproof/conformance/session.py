@@ -87,8 +87,8 @@ class Session:
     """How often a database was made to fail under load, by how."""
     focus: frozenset[str] = frozenset()
     """Operations that are suspected: races and cuts of theirs come first."""
-    share: int = 1
-    """Every so manieth scenario of races and cuts is explored."""
+    share: slice = slice(None)
+    """Which pieces of each check are this session's: other sessions may do the others at the same time."""
     hung: int = 0
     """How many programs ended in a call that hung."""
     _known: Counter[tuple[str, tuple[str, ...]]] = field(default_factory=Counter[tuple[str, tuple[str, ...]]])
@@ -122,12 +122,12 @@ class Session:
         return any(call.operation in self.focus for client in scenario.clients for call in client)
 
     def in_order(self, scenarios: Iterable[Scenario]) -> list[Scenario]:
-        """The session's share of the scenarios, with those of suspected operations first."""
+        """The session's share of the scenarios, those of suspected operations first."""
         return self.share_of(sorted(scenarios, key=lambda each: not self.suspects(each)))
 
-    def share_of(self, scenarios: Sequence[T]) -> list[T]:
-        """Every so manieth of them."""
-        return list(scenarios[:: self.share])
+    def share_of(self, pieces: Sequence[T]) -> list[T]:
+        """Those that are this session's."""
+        return list(pieces[self.share])
 
     def tell(self, check: str, done: int, total: int) -> None:
         """Passes on how far a check is."""

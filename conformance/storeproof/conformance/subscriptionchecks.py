@@ -30,7 +30,7 @@ def check_subscription_races(session: Session) -> None:
     with opened_stage(session.runner) as stage:
         if stage is None:
             return
-        scenes = scenes_for(stage)
+        scenes = session.share_of(scenes_for(stage))
         evidence = "interleavings" if stage.sees == "statements" else "histories"
         for index, scene in enumerate(scenes):
             explored = wait(explore_scene(stage, scene, most=session.profile.feeds))

@@ -184,8 +184,8 @@ def check_subscriptions(session: Session) -> None:
     """Every scene on an empty store, and the arguments of subscribeEvents."""
     if "subscribe" not in session.capabilities:
         return
-    wanted = {rule: scene for rule, scene in SCENES.items() if session.wants(rule)}
-    for index, (rule, scene) in enumerate(wanted.items()):
+    wanted = session.share_of([(rule, scene) for rule, scene in SCENES.items() if session.wants(rule)])
+    for index, (rule, scene) in enumerate(wanted):
         problem = session.runner.wait(_played(session, scene))
         if problem is None:
             session.evidence[rule]["subscriptions"] += 1
@@ -195,7 +195,7 @@ def check_subscriptions(session: Session) -> None:
                 (rule,), "subscriptions", f"{problem} {doc}".strip(), (), "every event once, in order", problem, 0
             )
         session.tell("subscriptions", index + 1, len(wanted))
-    if session.wants("subscribeEvents.arguments"):
+    if session.wants("subscribeEvents.arguments") and session.share_of([None]):
         session.runner.wait(_bad_arguments(session))
 
 
