@@ -4,12 +4,14 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+# Processes that share the work of `storeproof verify`.
+JOBS ?= 2
 INSTALLED := $(VENV)/.installed
 
 .PHONY: verify test races lint selftest docs clean
 
 verify: $(INSTALLED)
-	$(BIN)/storeproof verify
+	$(BIN)/storeproof verify --jobs $(JOBS)
 
 test: $(INSTALLED)
 	$(BIN)/python -m pytest -q -n 2 -m "not races"

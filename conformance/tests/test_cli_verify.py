@@ -44,6 +44,14 @@ def test_three_targets_share_one_table(tmp_path: Path) -> None:
     assert unfit("report", both) == []
 
 
+def test_two_processes_print_one_report(tmp_path: Path) -> None:
+    ran = storeproof("verify", "sqlite:", *QUICK, "--rule", "loadRun", "--jobs", "2", folder=tmp_path)
+    assert (ran.code, "Traceback" in ran.err) == (0, False), ran
+    assert "sqlite:  conforms: 3 passed" in ran.out
+    assert "jobs 2" in ran.out
+    assert ran.err.count("vectors: ") == 1
+
+
 def test_no_rule_is_cut_off_at_eighty_columns(tmp_path: Path) -> None:
     rules = max(load().rules, key=len).split(".")[0]
     ran = storeproof("verify", "memory:", "sqlite:", *QUICK, "--rule", rules, folder=tmp_path, env={"COLUMNS": "80"})
@@ -127,6 +135,8 @@ def test_a_store_that_answers_nonsense(tmp_path: Path, store: str) -> None:
         (("memory:", "--rule", "claimRun.nothing"), 2, "no rule 'claimRun.nothing'"),
         (("memory:", "--json", "no/such/folder.json"), 2, "cannot be written"),
         (("memory:", "--seed", "x"), 2, "--seed"),
+        (("memory:", "--jobs", "0"), 2, "--jobs"),
+        (("memory:", "sqlite:new.sqlite", "--jobs", "2"), 2, "is one place"),
         (("memory:", "--nonsense",), 2, "--nonsense"),
     ],
 )  # fmt: skip

@@ -79,12 +79,13 @@ def verify(
     repro_dir: Annotated[Path, typer.Option(metavar="DIR", help="Where failing programs are saved.")] = Path(
         ".storeproof"
     ),
+    jobs: Annotated[int, typer.Option(min=1, help="Processes that share the work, each on a store of its own.")] = 1,
 ) -> None:
     """Hold one store or several to the contract."""
     with _errors_told():
         from storeproof.conformance.verification import Request, verify_targets
 
-        request = Request(tuple(targets or ()), profile, seed, tuple(rule or ()), json, junit, limit_s, repro_dir)
+        request = Request(tuple(targets or ()), profile, seed, tuple(rule or ()), json, junit, limit_s, repro_dir, jobs)
         raise typer.Exit(verify_targets(request))
 
 

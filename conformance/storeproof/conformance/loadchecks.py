@@ -33,9 +33,10 @@ def check_histories(session: Session) -> None:
         if stage.sees != "statements":
             pairs = drawn_pairs(session, PAIRS)
             scenarios = [*((pair, REPETITIONS) for pair in pairs), *scenarios]
+        scenarios = session.share_of(scenarios)
         findings, readings = RaceFindings(session, NAME), Readings()
         found_wrong = 0
-        for index, (scenario, repetitions) in enumerate(session.share_of(scenarios)):
+        for index, (scenario, repetitions) in enumerate(scenarios):
             if session.full or found_wrong >= MOST_TOLD:
                 return
             found = session.runner.wait(repeated(stage, session.model, scenario, readings, repetitions))

@@ -52,10 +52,11 @@ def check_interleavings(session: Session) -> None:
         scenarios = [scenario for scenario in every if wanted(session, scenario)]
         thirds = drawn_scenarios(session.seed, session.profile.thirds)
         more = [each for each in chain(reading_scenarios(), thirds) if stage.quick and wanted(session, each)]
+        scenarios, more = session.share_of(scenarios), session.share_of(more)
         exploring = _Exploring(session, stage, RaceFindings(session, NAME), len(scenarios) + len(more))
         for suspected in (True, False):
-            exploring.all(filter(lambda each: session.suspects(each) is suspected, session.share_of(scenarios)), None)
-            exploring.all(filter(lambda each: session.suspects(each) is suspected, session.share_of(more)), BOUND)
+            exploring.all(filter(lambda each: session.suspects(each) is suspected, scenarios), None)
+            exploring.all(filter(lambda each: session.suspects(each) is suspected, more), BOUND)
         session.pairs = exploring.pairs()
 
 

@@ -87,7 +87,7 @@ class Session:
     """How often a database was made to fail under load, by how."""
     focus: frozenset[str] = frozenset()
     """Operations that are suspected: races and cuts of theirs come first."""
-    share: slice = slice(None)
+    share: slice = field(default_factory=lambda: slice(None))
     """Which pieces of each check are this session's: other sessions may do the others at the same time."""
     hung: int = 0
     """How many programs ended in a call that hung."""

@@ -204,6 +204,11 @@ def resolve(name: str, specification: Specification, limit_s: float = DEFAULT_LI
     return StoreTarget(name, _factory(module_name, attribute), specification, limit_s)
 
 
+def is_one_place(name: str) -> bool:
+    """Whether every target of this name is the same place, so that only one can be open at a time."""
+    return name.startswith("sqlite:") and name not in ("sqlite:", "sqlite::memory:")
+
+
 def _factory(module_name: str, attribute: str) -> Callable[[], Any]:
     if os.getcwd() not in sys.path:
         sys.path.insert(0, os.getcwd())  # as `python -m` does: the author's module lies where the author stands

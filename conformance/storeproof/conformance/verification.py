@@ -17,7 +17,8 @@ from storeproof.conformance.progress import RunProgress
 from storeproof.conformance.report import FailureReport, Report, reports_json
 from storeproof.conformance.repro import save
 from storeproof.conformance.session import PROFILES, Profile
-from storeproof.conformance.targets import REFERENCE_TARGETS, Target, resolve
+from storeproof.conformance.shards import Job, verify_in_shares
+from storeproof.conformance.targets import REFERENCE_TARGETS, Target, is_one_place, resolve
 from storeproof.conformance.terminal import print_reports, say
 from storeproof.conformance.verify import selection, verify
 from storeproof.spec.loader import load
@@ -36,6 +37,7 @@ class Request:
     junit: Path | None
     limit_s: float
     repro_dir: Path
+    jobs: int = 1
 
 
 def verify_targets(request: Request, output: Console | None = None, messages: Console | None = None) -> int:
@@ -51,6 +53,9 @@ def verify_targets(request: Request, output: Console | None = None, messages: Co
     for file in (request.json, request.junit):
         _must_be_writable(file)
     targets = [resolve(name, specification, request.limit_s) for name in request.targets or REFERENCE_TARGETS]
+    for target in targets:
+        if request.jobs > 1 and is_one_place(target.name):
+            raise UsageError(f"{target.name} is one place, where only one process can work; leave --jobs out")
     seed = random.SystemRandom().randrange(2**32) if request.seed is None else request.seed
     say(messages, f"storeproof verify, profile {profile.name}, seed {seed}")
     saver = _Saver(request.repro_dir, seed, specification, messages)
@@ -58,9 +63,19 @@ def verify_targets(request: Request, output: Console | None = None, messages: Co
     for target in targets:
         with RunProgress(messages, target.name) as progress:
             on_failure = saver.for_target(target)
-            report = verify(
-                target, specification, profile, seed=seed, rules=request.rules, progress=progress, on_failure=on_failure
-            )
+            if request.jobs > 1:
+                job = Job(target.name, profile, seed, request.rules, request.limit_s)
+                report = verify_in_shares(job, request.jobs, progress, on_failure)
+            else:
+                report = verify(
+                    target,
+                    specification,
+                    profile,
+                    seed=seed,
+                    rules=request.rules,
+                    progress=progress,
+                    on_failure=on_failure,
+                )
         reports.append(report)
         _write(request, reports, specification)  # each time: what was found stays, whatever comes next
     print_reports(output, reports, specification)

@@ -27,8 +27,10 @@ def verify(
     checks: Iterable[str] = tuple(CHECKS),
     progress: Progress | None = None,
     on_failure: Callable[[FailureReport], FailureReport] | None = None,
+    share: slice = slice(None),
 ) -> Report:
-    """The report of one run. `rules` selects (all, where empty); `on_failure` may save a repro file and note its name.
+    """The report of one run. `rules` selects (all, where empty); `on_failure` may save a repro file and note its name;
+    `share` are the pieces of each check that are run.
 
     Raises UsageError for a rule that does not exist. What goes wrong outside the store becomes a report with the
     verdict unknown, so that several targets can be verified one after the other and nothing found so far is lost.
@@ -36,7 +38,7 @@ def verify(
     selected = selection(specification, rules)
     started = time.monotonic()
     runner = Runner(target, Model(specification))
-    session = Session(runner, profile, seed, selected, progress, on_failure)
+    session = Session(runner, profile, seed, selected, progress, on_failure, share=share)
     error = None
     environment = {"profile": profile.name, "seed": str(seed), **_versions(specification)}
     try:
