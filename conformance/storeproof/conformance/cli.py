@@ -129,6 +129,18 @@ def selftest(
 
 
 @app.command()
+def init(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A new folder; its name becomes the module's.")],
+) -> None:
+    """Write a small project for a new adapter: the store's methods to fill in, the test file, a CI step."""
+    with _errors_told():
+        from storeproof.conformance.starters import write_project
+
+        for path in write_project(folder):
+            print(path)
+
+
+@app.command()
 def migrate(
     url: Annotated[str, typer.Argument(metavar="URL", help="postgresql://… or sqlite:FILE")],
     sql: Annotated[bool, typer.Option("--sql", help="Prints the migrations and touches nothing.")] = False,
