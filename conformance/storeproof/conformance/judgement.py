@@ -97,13 +97,13 @@ def _different(
     found: list[Difference],
 ) -> Judgement:
     specification = model.specification
-    message = "; ".join(difference.describe() for difference in found[:4])
     result = specification.operations[call.operation].result
     extra = [item.path for item in found if _is_extra_field(item) and not _named(specification, result, item.path)]
     if len(extra) == len(found):
-        return Judgement(("answers.extra-fields",), message)
+        return Judgement(("answers.extra-fields",), _described(found))
     actual = _without(actual, extra)  # a row is not another one because of them
     found = [item for item in found if item.path not in extra]
+    message = _described(found)
     rule = decisive_rule(specification, call.operation, expected)
     answered = expected.outcome.value if isinstance(expected.outcome, Returned) else None
     operation = specification.operations[call.operation].data
@@ -111,6 +111,10 @@ def _different(
         return _rows_differ(model, before, operation, expected, actual, found, message)
     shape = _shape_rules(found)
     return Judgement((*shape, rule) if shape == ("answers.schema",) else (rule, *shape), message)
+
+
+def _described(found: list[Difference]) -> str:
+    return "; ".join(difference.describe() for difference in found[:4])
 
 
 def _shape_rules(found: Iterable[Difference]) -> tuple[str, ...]:
