@@ -96,6 +96,17 @@ def test_an_unknown_field_is_a_should_and_a_null_is_not() -> None:
     assert judged(RUNS, load_b, lambda run: {**run, "output": None}) == ("answers.schema", "loadRun.found")
 
 
+def test_a_field_of_another_shape_is_an_unknown_field_too() -> None:
+    lease = {"owner": "o", "expiresAt": 10}
+    assert judged(TIMERS, claim(), lambda rows: [{**rows[0], "lease": lease}, *rows[1:]]) == ("answers.extra-fields",)
+    assert judged(RUNS, Call("loadRun", {"runId": "b"}), lambda run: {**run, "lease": lease}) == ("loadRun.found",)
+
+    def tied(rows: list[Any]) -> list[Any]:
+        return [{**rows[1], "lease": lease}, {**rows[0], "lease": lease}, rows[2]]
+
+    assert judged(TIMERS, claim(), tied) == ("claimDueTimers.ties",)
+
+
 def test_values_that_differ_inside_json_name_the_value_rules_too() -> None:
     def input_of(value: Any) -> Callable[[Any], Any]:
         return lambda answer: {**answer, "run": {**answer["run"], "input": value}}

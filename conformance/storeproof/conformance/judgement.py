@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from copy import deepcopy
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -96,10 +97,13 @@ def _different(
     found: list[Difference],
 ) -> Judgement:
     specification = model.specification
-    message = "; ".join(difference.describe() for difference in found[:4])
-    known = _result_fields(specification)
-    if all(_is_extra_field(item) and item.path[-1] not in known for item in found):
-        return Judgement(("answers.extra-fields",), message)
+    result = specification.operations[call.operation].result
+    extra = [item.path for item in found if _is_extra_field(item) and not _named(specification, result, item.path)]
+    if len(extra) == len(found):
+        return Judgement(("answers.extra-fields",), _described(found))
+    actual = _without(actual, extra)  # a row is not another one because of them
+    found = [item for item in found if item.path not in extra]
+    message = _described(found)
     rule = decisive_rule(specification, call.operation, expected)
     answered = expected.outcome.value if isinstance(expected.outcome, Returned) else None
     operation = specification.operations[call.operation].data
@@ -107,6 +111,10 @@ def _different(
         return _rows_differ(model, before, operation, expected, actual, found, message)
     shape = _shape_rules(found)
     return Judgement((*shape, rule) if shape == ("answers.schema",) else (rule, *shape), message)
+
+
+def _described(found: list[Difference]) -> str:
+    return "; ".join(difference.describe() for difference in found[:4])
 
 
 def _shape_rules(found: Iterable[Difference]) -> tuple[str, ...]:
@@ -126,15 +134,44 @@ def _is_extra_field(item: Difference) -> bool:
     return item.kind == "extra" and isinstance(item.path[-1], str) and not _in_json(item.path)
 
 
+def _without(value: Any, paths: list[tuple[str | int, ...]]) -> Any:
+    """A copy that lacks the fields at `paths`."""
+    copy = deepcopy(value) if paths else value
+    for path in paths:
+        holder = copy
+        for part in path[:-1]:
+            holder = holder[part]
+        del holder[path[-1]]
+    return copy
+
+
 def _in_json(path: tuple[str | int, ...]) -> bool:
     return not JSON_FIELDS.isdisjoint(path)
 
 
 @cache
-def _result_fields(specification: Specification) -> frozenset[str]:
-    return frozenset(
-        name for definition in specification.contract["$defs"].values() for name in definition.get("properties", ())
-    )
+def _named(specification: Specification, result: str, path: tuple[str | int, ...]) -> bool:
+    """Whether the result's schema knows the field: one that must be absent here is wrong, not extra (ruling 26)."""
+    definitions = specification.contract["$defs"]
+    places = [definitions[result]]
+    for part in path:
+        options = [option for place in places for option in _options(place, definitions)]
+        if isinstance(part, int):
+            places = [option["items"] for option in options if "items" in option]
+        else:
+            places = [option["properties"][part] for option in options if part in option.get("properties", {})]
+    return bool(places)
+
+
+def _options(schema: Data, definitions: Data) -> Iterator[Data]:
+    """What a schema may stand for: references are followed, alternatives taken apart."""
+    if "$ref" in schema:
+        yield from _options(definitions[schema["$ref"].rpartition("/")[2]], definitions)
+    elif "oneOf" in schema:
+        for option in schema["oneOf"]:
+            yield from _options(option, definitions)
+    else:
+        yield schema
 
 
 def _rows_differ(

@@ -133,13 +133,13 @@ class Runner:
                 run.left_out += 1
                 continue
             judgement = judge(self.model, state, call, expected, actual)
-            if judgement is not None and call == before and not closing:
-                judgement = Judgement((*judgement.rules, "retry.converges"), judgement.message)
-            if judgement is not None:
-                if judgement.rules != ("answers.extra-fields",):
-                    run.mismatch = Mismatch(index, call, expected, actual, judgement, closing)
-                    return state
+            if judgement is not None and judgement.rules == ("answers.extra-fields",):
                 run.tolerated.append(judgement)
+            elif judgement is not None:
+                if call == before and not closing:
+                    judgement = Judgement((*judgement.rules, "retry.converges"), judgement.message)
+                run.mismatch = Mismatch(index, call, expected, actual, judgement, closing)
+                return state
             run.exercised.update(expected.rules)
             run.exercised.update(("answers.taxonomy", "answers.schema", "answers.extra-fields"))
             if call is before:

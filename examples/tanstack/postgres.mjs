@@ -1,0 +1,70 @@
+// @tanstack/workflow-store-drizzle-postgres on a Postgres server, with Drizzle and node-postgres as its manual says.
+import { createDrizzlePostgresWorkflowStore } from '@tanstack/workflow-store-drizzle-postgres'
+import { drizzle } from 'drizzle-orm/node-postgres'
+import pg from 'pg'
+
+import { answered } from './operations.mjs'
+import { described } from './packages.mjs'
+
+/** Each request in flight may hold a connection of its own, so that requests meet in the server and not in a queue. */
+const CONNECTIONS = 24
+/** The schema's comment. A schema without it is somebody else's, and is not touched. */
+const MARK = 'made by Storeproof, examples/tanstack: its rows are deleted between tests'
+
+/** `url`: of the server. `schema`: one that does not exist yet, or that an earlier process of this program made. */
+export async function openPostgres({ url, schema }) {
+  if (!url) throw new Error('the environment names no server: set STOREPROOF_PG_URL')
+  // The name tells the connections of an earlier process of this program, which may have been killed.
+  const pool = new pg.Pool({ connectionString: url, max: CONNECTIONS, application_name: `storeproof ${schema}` })
+  pool.on('error', () => {}) // an idle connection was lost; who asks next is told
+  await endEarlier(pool)
+  await ownSchema(pool, schema)
+  const store = createDrizzlePostgresWorkflowStore({ db: drizzle(pool), schema })
+  await store.ensureSchema()
+  const tables = await tablesOf(pool, schema)
+  return {
+    ...described('@tanstack/workflow-store-drizzle-postgres', { capabilities: ['durable'] }),
+    answer: (method, params) => answered(store, method, params),
+    async reset() {
+      await pool.query(tables.map((table) => `delete from ${table}`).join('; '))
+    },
+    close: () => pool.end(),
+  }
+}
+
+/**
+ * A process that was killed leaves its connections to the server, which may still be at its last statement. Ends them
+ * and waits until they are gone, so that whatever happened, happened before this process answers.
+ */
+async function endEarlier(pool) {
+  const others = `from pg_stat_activity where application_name = current_setting('application_name')
+    and datname = current_database() and pid <> pg_backend_pid()`
+  const client = await pool.connect()
+  try {
+    await client.query(`select pg_terminate_backend(pid) ${others}`)
+    while ((await client.query(`select 1 ${others}`)).rowCount > 0) await new Promise((done) => setTimeout(done, 5))
+  } finally {
+    client.release()
+  }
+}
+
+async function ownSchema(pool, schema) {
+  const comment = await pool.query(
+    "select obj_description(oid, 'pg_namespace') as mark from pg_namespace where nspname = $1",
+    [schema],
+  )
+  if (comment.rowCount === 0) {
+    const name = pg.escapeIdentifier(schema)
+    await pool.query(`begin; create schema ${name}; comment on schema ${name} is ${pg.escapeLiteral(MARK)}; commit`)
+  } else if (comment.rows[0].mark !== MARK) {
+    throw new Error(`there is a schema ${schema} that this program did not make; name another one`)
+  }
+}
+
+async function tablesOf(pool, schema) {
+  const found = await pool.query(
+    "select tablename from pg_tables where schemaname = $1 and tablename <> 'workflow_schema_migrations'",
+    [schema],
+  )
+  return found.rows.map((row) => `${pg.escapeIdentifier(schema)}.${pg.escapeIdentifier(row.tablename)}`)
+}
