@@ -1,6 +1,7 @@
 """`storeproof serve`: takes hold of the process's streams, opens the store, serves, and leaves nothing behind.
 
-Standard output belongs to the protocol; whatever else is printed in this process, by C code too, goes to standard error.
+Standard output belongs to the protocol; whatever else is printed in this process, by C code too, goes to standard
+error.
 """
 
 from __future__ import annotations

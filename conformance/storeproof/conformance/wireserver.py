@@ -16,7 +16,6 @@ from storeproof.conformance.pythonstore import misnamed
 from storeproof.conformance.versions import kit_version
 from storeproof.conformance.wire import (
     INVALID_REQUEST,
-    NO_SUCH_OPERATION,
     PARSE_ERROR,
     PROTOCOL,
     MessageError,

@@ -11,6 +11,7 @@ import os
 import queue
 import threading
 from collections.abc import AsyncIterator
+from contextlib import suppress
 
 CHUNK = 1 << 16
 """Bytes asked for in one read."""
@@ -93,9 +94,7 @@ class LineWriter:
             while rest:
                 rest = rest[os.write(self._descriptor, rest) :]
         except OSError:
-            try:
+            with suppress(RuntimeError):  # the loop is closed
                 self._loop.call_soon_threadsafe(self.broken.set)
-            except RuntimeError:
-                pass
             return False
         return True
