@@ -154,6 +154,21 @@ def migrate(
         raise typer.Exit(migrate_database(url, sql=sql, check=check, schema=schema))
 
 
+@app.command()
+def serve(
+    target: Annotated[str, typer.Argument(metavar="TARGET", help="As for verify, or model: for the reference model.")],
+    schema: Annotated[str | None, typer.Option(help="A Postgres schema that stays: new, or the kit's.")] = None,
+    reset: Annotated[
+        bool, typer.Option("--reset/--no-reset", help="--no-reset: an application's database, which is never emptied.")
+    ] = True,
+) -> None:
+    """Offer a store to a program in any language, over standard input and output."""
+    with _errors_told():
+        from storeproof.conformance.serving import serve_target
+
+        raise typer.Exit(serve_target(target, schema=schema, reset=reset))
+
+
 def _version(wanted: bool) -> None:
     if wanted:
         from storeproof.conformance.versions import kit_version

@@ -33,8 +33,11 @@ MARK = "storeproof_conformance_kit"
 """The table that marks a SQLite file as the kit's own."""
 
 
-def target(name: str, specification: Specification, limit_s: float) -> Target:
-    """The target of `sqlite:…` or `postgresql:…`; raises UsageError for an address that means nothing."""
+def target(name: str, specification: Specification, limit_s: float, schema: str | None = None) -> Target:
+    """The target of `sqlite:…` or `postgresql:…`; raises UsageError for an address that means nothing.
+
+    `schema`: a Postgres schema that stays, as a named SQLite file does, instead of one that goes in the end.
+    """
     scheme, _, rest = name.partition(":")
     if scheme == "sqlite":
         if rest.startswith("//"):
@@ -48,7 +51,7 @@ def target(name: str, specification: Specification, limit_s: float) -> Target:
         without_password(name)
     except ValueError as error:
         raise UsageError(f"{scheme}:… is no address of a server: {error}") from error
-    return PostgresTarget(name, name if rest else None, specification, limit_s)
+    return PostgresTarget(name, name if rest else None, specification, limit_s, schema=schema)
 
 
 class _DatabaseTarget:
@@ -169,14 +172,21 @@ class PostgresTarget(_DatabaseTarget):
     """The Postgres adapter in a schema of the kit's own."""
 
     def __init__(
-        self, name: str, url: str | None, specification: Specification, limit_s: float, store: type[Any] | None = None
+        self,
+        name: str,
+        url: str | None,
+        specification: Specification,
+        limit_s: float,
+        store: type[Any] | None = None,
+        schema: str | None = None,
     ) -> None:
-        """`store`: another class that is made as PostgresStore is."""
+        """`store`: another class that is made as PostgresStore is. `schema`: new, or the kit's; it stays."""
         self._store = store
         super().__init__(without_password(name), specification, limit_s)
         self._named = url is not None
         self._url = url
-        self._schema = f"storeproof_{secrets.token_hex(6)}"
+        self._stays = schema is not None
+        self._schema = schema or f"storeproof_{secrets.token_hex(6)}"
         self._connection: Any = None
         self._server_version = ""
 
@@ -190,21 +200,24 @@ class PostgresTarget(_DatabaseTarget):
             raise HarnessError(f"{self.name}: cannot connect to the server: {str(error).strip()}") from error
         self._server_version = str(self._connection.info.server_version)
         self._url = await quick_url(self._connection, self._url)
+        if self._stays:
+            await self._take_schema()
         await self._enter()
         await self.store.ensure_schema()
 
     async def close(self) -> None:
-        """Drops the schema and disconnects."""
+        """Drops the schema, unless it was named, and disconnects."""
         await self._leave()
         if self._connection is not None:
             connection, self._connection = self._connection, None
-            await connection.execute(f'drop schema if exists "{self._schema}" cascade')
+            if not self._stays:
+                await connection.execute(f'drop schema if exists "{self._schema}" cascade')
             await connection.close()
 
     async def reset(self) -> None:
         """Empties every table of the store in one round trip."""
         psycopg = importlib.import_module("psycopg")
-        deletes = "; ".join(f'delete from "{self._schema}"."{name}"' for name in _table_names())
+        deletes = "; ".join(f"delete from {self._in_schema(name)}" for name in _table_names())
         try:
             await self._connection.execute(deletes)
         except psycopg.Error as error:
@@ -227,6 +240,24 @@ class PostgresTarget(_DatabaseTarget):
 
     async def _open_store(self, stack: AsyncExitStack) -> Any:
         return await stack.enter_async_context(self._made(self._url, pool_size=4))
+
+    async def _take_schema(self) -> None:
+        """Makes the named schema with its mark, in one statement, so that no killed process leaves one without."""
+        mark = self._in_schema(MARK)
+        found = await self._connection.execute(
+            "select exists (select from pg_namespace where nspname = %s), to_regclass(%s) is not null",
+            (self._schema, mark),
+        )
+        exists, ours = await found.fetchone()
+        if exists and not ours:
+            raise UsageError(f"{self.name}: schema {self._schema} exists and is not the kit's; name a new one")
+        if not exists:
+            schema = mark.removesuffix(f'."{MARK}"')
+            await self._connection.execute(f"create schema {schema}; create table {mark} (created text)")
+
+    def _in_schema(self, table: str) -> str:
+        schema = self._schema.replace('"', '""')
+        return f'"{schema}"."{table}"'
 
     def _class(self) -> Any:
         return self._store or _adapter("storeproof.adapters.postgres", "storeproof[postgres]").PostgresStore

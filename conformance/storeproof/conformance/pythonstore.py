@@ -63,7 +63,7 @@ class PythonStore:
                 return Raised("WrongType", {"message": f"{method_name(operation)} is no coroutine method"})
             answer = await answering
         except TypeError as error:
-            if _fits(shape, args):
+            if misnamed(shape, args) is None:
                 return _unexpected(error)
             # Python itself refuses a missing or unknown keyword, before the store could.
             return Raised("InvalidArgument", {"field": None, "message": str(error)})
@@ -73,16 +73,19 @@ class PythonStore:
             existing = {} if error.existing is None else {"existing": error.existing}
             return Raised("LogConflict", {"runId": error.run_id, "attemptedIndex": error.attempted_index, **existing})
         except StoreUnavailable as error:
-            return Raised("StoreUnavailable", {"message": f"{error} (cause: {error.__cause__!r})"})
+            message = f"{error} (cause: {error.__cause__!r})"
+            return Raised("StoreUnavailable", {"message": message, "retryable": error.retryable})
         except (Exception, SystemExit) as error:  # whatever else it is, the store raised it
             return _unexpected(error)
         return _wire(answer)
 
 
-def _fits(shape: type[Shape], args: Arguments) -> bool:
-    """Whether the names of the arguments are those of the method."""
+def misnamed(shape: type[Shape], args: Arguments) -> str | None:
+    """The first argument that the operation does not know, else the first that it lacks."""
     names = {field.alias or name: field.is_required() for name, field in shape.model_fields.items()}
-    return {name for name, required in names.items() if required} <= args.keys() <= names.keys()
+    unknown = (name for name in args if name not in names)
+    lacking = (name for name, required in names.items() if required and name not in args)
+    return next(unknown, next(lacking, None))
 
 
 def _unexpected(error: BaseException) -> Raised:

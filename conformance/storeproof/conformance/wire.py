@@ -26,6 +26,10 @@ class MessageError(ValueError):
     """A line is no message of the protocol."""
 
 
+class NoJsonError(MessageError):
+    """A line is not even JSON."""
+
+
 def line(message: dict[str, Any]) -> bytes:
     """The message as one line. ASCII only, so that a lone surrogate travels too, for the store to refuse.
 
@@ -35,11 +39,11 @@ def line(message: dict[str, Any]) -> bytes:
 
 
 def message(text: bytes) -> dict[str, Any]:
-    """The message of a line. Raises MessageError where it is no JSON object in UTF-8."""
+    """The message of a line. Raises MessageError where it is no JSON object in UTF-8, NoJsonError where no JSON."""
     try:
         found = json.loads(text.decode("utf-8"), parse_constant=_refused)
     except (ValueError, RecursionError) as error:
-        raise MessageError(f"no JSON: {error}") from None
+        raise NoJsonError(f"no JSON: {error}") from None
     if not is_object(found):
         raise MessageError(f"a JSON {type(found).__name__}, where an object was expected")
     return found
