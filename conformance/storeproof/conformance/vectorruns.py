@@ -65,7 +65,7 @@ def run_vectors(target: str | None, limit_s: float, output: Console, messages: C
     for name, judgement in found.tolerated.items():
         say(output, f"{name}.ndjson: {', '.join(judgement.rules)} (SHOULD): {judgement.message}", "yellow")
     output.print(_table(found))
-    return _verdict(output, specification, runner.target.name, found)
+    return verdict(output, specification, runner.target.name, found)
 
 
 def list_vectors(output: Console) -> int:
@@ -150,8 +150,10 @@ def _table(found: Found) -> Table:
     return table
 
 
-def _verdict(output: Console, specification: Specification, target: str, found: Found) -> int:
-    """As `verify` has it: a MUST decides; rules that no call reached, because a vector ended early, are no pass."""
+def verdict(output: Console, specification: Specification, target: str, found: Found) -> int:
+    """Says how it went and answers the exit code, as `verify` has it: a MUST that is broken decides, and rules that no
+    call reached, because a vector ended early, are no pass.
+    """
     broken = {rule for mismatch in found.failed.values() for rule in mismatch.judgement.rules}
     must = any(rule not in specification.rules or specification.rules[rule].level == "MUST" for rule in broken)
     unreached = sorted(_recorded_rules(specification) - found.exercised.keys() - broken)
