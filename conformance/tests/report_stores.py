@@ -27,6 +27,13 @@ class DeletesByPrefix(MemoryStore):
             await super().delete_run(run_id=other, reason=reason)
 
 
+class ListsTiesBackwards(MemoryStore):
+    """Breaks a SHOULD only: runs that changed at the same time are listed from the last id to the first."""
+
+    def _runs_by_update(self, wanted: dict[str, Any]) -> list[dict[str, Any]]:
+        return sorted(super()._runs_by_update(wanted), key=lambda run: (run["updatedAt"], run["runId"]), reverse=True)
+
+
 class Hangs(MemoryStore):
     """Awaits what never comes."""
 

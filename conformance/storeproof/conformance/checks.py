@@ -23,7 +23,7 @@ from storeproof.conformance.relevance import BY_SEQUENCES, concerns
 from storeproof.conformance.session import Session
 from storeproof.conformance.subscriptionchecks import check_subscription_races
 from storeproof.conformance.subscriptions import check_subscriptions
-from storeproof.conformance.vectors import recorded_programs
+from storeproof.conformance.vectors import every_recorded_program, recorded_programs
 from storeproof.spec.errors import CannotTellError
 from storeproof.spec.values import MAX_INTEGER
 
@@ -34,7 +34,7 @@ ENOUGH = 5
 
 def check_vectors(session: Session) -> None:
     """The recorded programs: every rule of the model at least once, the same ones on every store."""
-    programs = [item for item in recorded_programs() if concerns(session.model, item[1], session.selected)]
+    programs = [item for item in every_recorded_program() if concerns(session.model, item[1], session.selected)]
     programs = session.share_of(programs)
     for index, (_name, program) in enumerate(programs):
         if session.full:

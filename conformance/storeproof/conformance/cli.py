@@ -117,6 +117,20 @@ def replay(
 
 
 @app.command()
+def vectors(
+    target: Annotated[str | None, typer.Argument(metavar="[TARGET]", help="As for `verify`.")] = None,
+    list_: Annotated[bool, typer.Option("--list", help="Names the vectors and their rules, and runs nothing.")] = False,
+    limit_s: Annotated[float, typer.Option(min=0.001, help="Seconds after which an operation counts as hanging.")] = 10,
+) -> None:
+    """Run the recorded vectors on a store; what fails is told by file and line."""
+    with _errors_told():
+        from storeproof.conformance.vectorruns import list_vectors, run_vectors
+
+        console = _console()
+        raise typer.Exit(list_vectors(console) if list_ else run_vectors(target, limit_s, console, _console(True)))
+
+
+@app.command()
 def selftest(
     seed: Annotated[int, typer.Option(help="Repeats a run.")] = 0,
     quick: Annotated[bool, typer.Option("--quick", help="A sample of the mutants only.")] = False,
@@ -208,10 +222,10 @@ def _errors_told() -> Generator[None]:
         raise typer.Exit(3) from None
 
 
-def _console() -> Console:
+def _console(stderr: bool = False) -> Console:
     from rich.console import Console
 
-    return Console(highlight=False, markup=False)
+    return Console(stderr=stderr, highlight=False, markup=False)
 
 
 def _complain(message: str) -> None:

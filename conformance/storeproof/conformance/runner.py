@@ -59,8 +59,12 @@ def expected_step(model: Model, state: State, call: Call) -> Step:
     """What the contract expects of a call, also of one whose arguments break the schema (rulings 5 and 6)."""
     if call.refused is None:
         return model.step(state, call.operation, call.args)
-    rule = "arguments.unkeepable" if unkeepable(call.args) else f"{call.operation}.arguments"
-    return Step(state, Raised("InvalidArgument", {"fields": [call.refused]}), (rule,), ())
+    return Step(state, Raised("InvalidArgument", {"fields": [call.refused]}), (refusing_rule(call),), ())
+
+
+def refusing_rule(call: Call) -> str:
+    """The promise that a call whose arguments break the schema puts to the test."""
+    return "arguments.unkeepable" if unkeepable(call.args) else f"{call.operation}.arguments"
 
 
 class Runner:

@@ -3,7 +3,8 @@
     python -m storeproof.conformance.vectors            writes spec/storeproof/spec/vectors
     python -m storeproof.conformance.vectors --check    fails where they are stale
 
-They are chosen so that every rule of the model is exercised and every model mutant that a program can kill is killed.
+They are chosen so that every rule of the model is exercised and every model mutant that a program can kill is killed,
+and so that every operation refuses something for each of its arguments.
 """
 
 from __future__ import annotations
@@ -13,24 +14,41 @@ from collections.abc import Sequence
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 from storeproof.conformance.constants import model_mutants
 from storeproof.conformance.programs import Call, Program
 from storeproof.conformance.recording import made_vectors
+from storeproof.conformance.refusalvectors import refusal_vectors
+from storeproof.conformance.runner import refusing_rule
 from storeproof.conformance.survivors import survivors
-from storeproof.reference.model import Model
-from storeproof.reference.recorder import read, record
+from storeproof.reference.model import Model, Raised
+from storeproof.reference.recorder import Entry, is_refusal, read, record
 from storeproof.spec.loader import load
+from storeproof.spec.specification import Specification
+
+
+def recorded_programs() -> tuple[tuple[str, Program], ...]:
+    """(name, program) of every recorded vector whose arguments all fit their schemas, by name."""
+    return tuple(item for item in every_recorded_program() if not any(call.refused for call in item[1]))
 
 
 @cache
-def recorded_programs() -> tuple[tuple[str, Program], ...]:
-    """(name, program) of every recorded vector, by name."""
+def every_recorded_program() -> tuple[tuple[str, Program], ...]:
+    """(name, program) of every recorded vector, by name; also those in which calls have to be refused."""
+    specification = load()
     found: list[tuple[str, Program]] = []
     for _, text in sorted(recorded_files().items()):
         vector = read(text.rstrip("\n").split("\n"))
-        found.append((vector.name, tuple(Call(step.operation, step.args) for step in vector.entries)))
+        found.append((vector.name, tuple(_call(specification, step) for step in vector.entries)))
     return tuple(found)
+
+
+def _call(specification: Specification, entry: Entry) -> Call:
+    if is_refusal(specification, entry):
+        assert isinstance(entry.outcome, Raised), f"{entry.rules} promises a refusal"
+        return Call(entry.operation, entry.args, refused=entry.outcome.data["fields"][0])
+    return Call(entry.operation, entry.args)
 
 
 def recorded_files() -> dict[str, str]:
@@ -46,12 +64,16 @@ def made_files() -> dict[str, str]:
     model = Model(specification)
     known = survivors()
     programs = made_vectors(model, [mutant for mutant in model_mutants(specification.data) if mutant.id not in known])
+    programs |= refusal_vectors(model)
     return {
-        f"{name}.ndjson": "".join(
-            f"{line}\n" for line in record(model, name, ({"op": step.operation, "args": step.args} for step in program))
-        )
+        f"{name}.ndjson": "".join(f"{line}\n" for line in record(model, name, map(_recordable, program)))
         for name, program in programs.items()
     }
+
+
+def _recordable(call: Call) -> dict[str, Any]:
+    plain = {"op": call.operation, "args": call.args}
+    return plain | ({"refused": {"field": call.refused, "rule": refusing_rule(call)}} if call.refused else {})
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -1,12 +1,15 @@
 """Vectors: recorded programs with what the model answered, for implementers in any language.
 
-NDJSON. The first line is the header, every other one a call in wire form:
+NDJSON; docs/vectors.md describes it, `schema/vector.schema.json` its lines. The first line is the header, every other
+one a call in wire form:
 
     {"format":"storeproof-vector/1","specification":"1","name":"lease-expiry"}
     {"op":"loadRun","args":{"runId":"r"},"result":null,"rules":["loadRun.unknown"]}
     {"op":"appendEvents","args":{…},"error":{"name":"LogConflict","data":{…}},"rules":["appendEvents.gap"]}
+    {"op":"loadRun","args":{},"error":{"name":"InvalidArgument","data":{"fields":["runId"]}},"rules":["loadRun.arguments"]}
 
-Knows the format and the model, and nothing of stores.
+The last one breaks the operation's schema. Of such a call the model knows nothing; what is expected of it is a promise,
+and the state stays as it is. Knows the format and the model, and nothing of stores.
 """
 
 from __future__ import annotations
@@ -18,6 +21,7 @@ from typing import Any, NamedTuple
 from storeproof.reference.model import Model, Outcome, Raised, Returned
 from storeproof.spec.errors import SpecificationError
 from storeproof.spec.jsonvalues import equal, is_object
+from storeproof.spec.specification import Specification
 
 FORMAT = "storeproof-vector/1"
 
@@ -41,14 +45,20 @@ class Vector(NamedTuple):
 
 
 def record(model: Model, name: str, program: Iterable[dict[str, Any]]) -> Iterator[str]:
-    """The lines of a vector, without line ends, of a program [{"op", "args"}, …] run on a new store."""
+    """The lines of a vector, without line ends, of a program [{"op", "args"}, …] run on a new store.
+
+    A call that breaks its operation's schema has "refused" too: {"field", "rule"}, the argument to be blamed and the
+    promise that says so.
+    """
     header = {"format": FORMAT, "specification": model.specification.revision, "name": name}
     yield _line(header)
     state = model.initial()
     for call in program:
-        step = model.step(state, call["op"], call["args"])
-        state = step.state
-        yield _line({"op": call["op"], "args": call["args"], **_outcome_data(step.outcome), "rules": list(step.rules)})
+        if "refused" in call:
+            outcome, rules = _refusal(call["refused"])
+        else:
+            state, outcome, rules, _ = model.step(state, call["op"], call["args"])
+        yield _line({"op": call["op"], "args": call["args"], **_outcome_data(outcome), "rules": list(rules)})
 
 
 def read(lines: Iterable[str]) -> Vector:
@@ -72,9 +82,14 @@ def read(lines: Iterable[str]) -> Vector:
 
 
 def replay(model: Model, vector: Vector) -> None:
-    """Runs the vector on the model. Raises VectorError at the first answer or rule that differs."""
+    """Runs the vector on the model. Raises VectorError at the first answer or rule that differs.
+
+    Calls that break their operation's schema are left out.
+    """
     state = model.initial()
     for number, entry in enumerate(vector.entries, 2):
+        if is_refusal(model.specification, entry):
+            continue
         step = model.step(state, entry.operation, entry.args)
         state = step.state
         said, answered = _outcome_data(entry.outcome), _outcome_data(step.outcome)
@@ -83,6 +98,15 @@ def replay(model: Model, vector: Vector) -> None:
                 f"{vector.name}, line {number}: {entry.operation} answers {_line(answered)} by {', '.join(step.rules)};"
                 f" recorded is {_line(said)} by {', '.join(entry.rules)}. Record it anew if the model is right"
             )
+
+
+def is_refusal(specification: Specification, entry: Entry) -> bool:
+    """Whether the call breaks its operation's schema: a promise says what is expected, no rule of the operation."""
+    return any(rule in specification.rules and specification.rules[rule].kind == "promise" for rule in entry.rules)
+
+
+def _refusal(refused: dict[str, str]) -> tuple[Outcome, tuple[str, ...]]:
+    return Raised("InvalidArgument", {"fields": [refused["field"]]}), (refused["rule"],)
 
 
 def _entry(data: object, number: int) -> Entry:
