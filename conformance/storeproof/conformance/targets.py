@@ -217,7 +217,7 @@ def resolve(name: str, specification: Specification, limit_s: float = DEFAULT_LI
 
 def is_one_place(name: str) -> bool:
     """Whether every target of this name is the same place, so that only one can be open at a time."""
-    return name.startswith("sqlite:") and name not in ("sqlite:", "sqlite::memory:")
+    return name.startswith("stdio:") or (name.startswith("sqlite:") and name not in ("sqlite:", "sqlite::memory:"))
 
 
 def _factory(module_name: str, attribute: str) -> Callable[[], Any]:
