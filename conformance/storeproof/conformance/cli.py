@@ -79,12 +79,17 @@ def verify(
     repro_dir: Annotated[Path, typer.Option(metavar="DIR", help="Where failing programs are saved.")] = Path(
         ".storeproof"
     ),
+    claim: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="What the adapter claims, and which rules are known to fail.")
+    ] = None,
 ) -> None:
     """Hold one store or several to the contract."""
     with _errors_told():
         from storeproof.conformance.verification import Request, verify_targets
 
-        request = Request(tuple(targets or ()), profile, seed, tuple(rule or ()), json, junit, limit_s, repro_dir)
+        request = Request(
+            tuple(targets or ()), profile, seed, tuple(rule or ()), json, junit, limit_s, repro_dir, claim
+        )
         raise typer.Exit(verify_targets(request))
 
 
@@ -113,6 +118,21 @@ def replay(
         from storeproof.conformance.replaying import replay_file
 
         raise typer.Exit(replay_file(_console(), file, target, limit_s))
+
+
+@app.command()
+def badge(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A report: what verify --json wrote.")],
+    json: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Writes JSON for an endpoint of shields.io.")
+    ] = None,
+    svg: Annotated[Path | None, typer.Option(metavar="FILE", help="Writes the picture.")] = None,
+) -> None:
+    """Make the badge of a run: as JSON on standard output, or as files."""
+    with _errors_told():
+        from storeproof.conformance.badge import write_badge
+
+        write_badge(file, json, svg)
 
 
 @app.command()

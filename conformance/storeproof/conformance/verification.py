@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
+from storeproof.conformance.claims import Claim, read_claim
 from storeproof.conformance.failures import UsageError
 from storeproof.conformance.junit import junit_xml
 from storeproof.conformance.progress import RunProgress
@@ -36,6 +37,7 @@ class Request:
     junit: Path | None
     limit_s: float
     repro_dir: Path
+    claim: Path | None = None
 
 
 def verify_targets(request: Request, output: Console | None = None, messages: Console | None = None) -> int:
@@ -50,6 +52,7 @@ def verify_targets(request: Request, output: Console | None = None, messages: Co
     selection(specification, request.rules)
     for file in (request.json, request.junit):
         _must_be_writable(file)
+    claim = _claim(request, specification)
     targets = [resolve(name, specification, request.limit_s) for name in request.targets or REFERENCE_TARGETS]
     seed = random.SystemRandom().randrange(2**32) if request.seed is None else request.seed
     say(messages, f"storeproof verify, profile {profile.name}, seed {seed}")
@@ -59,7 +62,14 @@ def verify_targets(request: Request, output: Console | None = None, messages: Co
         with RunProgress(messages, target.name) as progress:
             on_failure = saver.for_target(target)
             report = verify(
-                target, specification, profile, seed=seed, rules=request.rules, progress=progress, on_failure=on_failure
+                target,
+                specification,
+                profile,
+                seed=seed,
+                rules=request.rules,
+                progress=progress,
+                on_failure=on_failure,
+                claim=claim,
             )
         reports.append(report)
         _write(request, reports, specification)  # each time: what was found stays, whatever comes next
@@ -102,6 +112,14 @@ def _profile(name: str) -> Profile:
     if name not in PROFILES:
         raise UsageError(f"no profile {name!r}; there are {', '.join(PROFILES)}")
     return dataclasses.replace(PROFILES[name])
+
+
+def _claim(request: Request, specification: Specification) -> Claim | None:
+    if request.claim is None:
+        return None
+    if len(request.targets) != 1:
+        raise UsageError("a claim is about one adapter: name one target with --claim")
+    return read_claim(request.claim, specification)
 
 
 def _must_be_writable(file: Path | None) -> None:
