@@ -8,6 +8,7 @@ rightly, it is that read. Where nothing can tell, both rules are named.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from storeproof.conformance.closing import closing_steps, plain_reading, run_readings
@@ -34,8 +35,10 @@ class Blame:
     wrong_after: int | None
 
 
-def blame(runner: Runner, program: Program, mismatch: Mismatch) -> Blame:
-    """The blame for the mismatch that ends a minimal failing program."""
+def blame(
+    runner: Runner, program: Program, mismatch: Mismatch, spared: Callable[[Closing], Closing] = lambda reading: reading
+) -> Blame:
+    """The blame for the mismatch that ends a minimal failing program; `spared` keeps readings from known defects."""
     direct = mismatch.judgement.rules
     if "answers.taxonomy" in direct:
         return Blame(direct, None)  # whatever the state is, this operation must not answer so
@@ -43,7 +46,7 @@ def blame(runner: Runner, program: Program, mismatch: Mismatch) -> Blame:
         return Blame(direct, None)  # the rows are right, so the state is
     last = min(mismatch.index, len(program) - 1)
     end = last + 1 if mismatch.closing else last
-    readings: tuple[Closing, ...] = (_plain_reading, closing_steps)
+    readings = (spared(_plain_reading), spared(closing_steps))
     for reading in readings:
         for length in range(1, end + 1):
             wrong = _wrong_reads(runner, program[:length], reading)

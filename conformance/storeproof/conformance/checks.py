@@ -51,6 +51,7 @@ def check_sequences(session: Session) -> None:
     for index, operation in enumerate(own):
         if not session.full:
             search(session, operation, session.profile.programs)
+            search_listed(session, operation, session.profile.programs // 3)
         session.tell("sequences", index + 1, len(own))
     if not operations and session.wants(*BY_SEQUENCES) and session.share_of([None]):
         _search(session, None, [frozenset()], session.profile.programs, session.seed)
@@ -63,20 +64,36 @@ def search(session: Session, operation: str, examples: int) -> None:
     Two thirds are attracted by one rule of the operation each, the last third by those that were exercised least. The
     latter are settled before it begins: Hypothesis refuses a strategy that changes between examples.
     """
-    rules = sorted(_rules_of(session, operation))
-    _search(session, operation, [frozenset({rule}) for rule in rules], examples - examples // 3, session.seed)
+    rules = sorted(_rules_of(session, operation) - session.listed)
+    goals = [frozenset({rule}) for rule in rules] or [frozenset[str]()]
+    _search(session, operation, goals, examples - examples // 3, session.seed)
     rare = frozenset(rule for rule in rules if session.evidence[rule]["sequences"] < ENOUGH)
     _search(session, operation, [rare], examples // 3, session.seed + 1)
 
 
-def _search(session: Session, operation: str | None, goals: list[frozenset[str]], examples: int, seed_: int) -> None:
+def search_listed(session: Session, operation: str, examples: int) -> None:
+    """Looks for failures of an operation's rules that are known to fail and were not seen to, one rule at a time."""
+    for rule in sorted(_rules_of(session, operation) & session.listed):
+        if not any(rule in failure.rules for failure in (*session.known_failures, *session.failures)):
+            _search(session, operation, [frozenset({rule})], examples, session.seed + 2, rule)
+
+
+def _search(
+    session: Session,
+    operation: str | None,
+    goals: list[frozenset[str]],
+    examples: int,
+    seed_: int,
+    sought: str | None = None,
+) -> None:
+    avoided = session.listed - {sought}
     weighted = weighted_operations(session.specification, operation)
     trouble: list[CannotTellError] = []
 
     @st.composite
     def programs(draw: st.DrawFn) -> Program:
         choices = HypothesisChoices(draw)
-        return draw_program(choices, session.model, weighted, choices.among(LENGTHS), choices.among(goals))
+        return draw_program(choices, session.model, weighted, choices.among(LENGTHS), choices.among(goals), avoided)
 
     # Only generation: minimise.py shrinks, so that a failure is explained once and the search goes on for other ones.
     @seed(seed_)
@@ -93,7 +110,7 @@ def _search(session: Session, operation: str | None, goals: list[frozenset[str]]
         if session.full or trouble:
             return
         try:
-            session.exercise(program, "sequences")
+            session.exercise(program, "sequences", spared=sought is None)
         except CannotTellError as error:
             trouble.append(error)  # not through Hypothesis, which would run the program again and find it flaky
 
@@ -159,7 +176,9 @@ def check_durability(session: Session) -> None:
         return
     weighted = weighted_operations(session.specification, None)
     seeds = range(session.seed * 1_000, session.seed * 1_000 + session.profile.programs // 3)
-    programs = [draw_program(RandomChoices(number), session.model, weighted, 12) for number in seeds]
+    programs = [
+        draw_program(RandomChoices(number), session.model, weighted, 12, avoided=session.listed) for number in seeds
+    ]
     programs += [program for _name, program in recorded_programs()]
     trials = [Trial("durability.reopened", with_reopenings(program), program) for program in programs]
     _exercise_all(session, "durability", trials)

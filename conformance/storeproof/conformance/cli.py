@@ -80,12 +80,17 @@ def verify(
         ".storeproof"
     ),
     jobs: Annotated[int, typer.Option(min=1, help="Processes that share the work, each on a store of its own.")] = 1,
+    claim: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="What the adapter claims, and which rules are known to fail.")
+    ] = None,
 ) -> None:
     """Hold one store or several to the contract."""
     with _errors_told():
         from storeproof.conformance.verification import Request, verify_targets
 
-        request = Request(tuple(targets or ()), profile, seed, tuple(rule or ()), json, junit, limit_s, repro_dir, jobs)
+        request = Request(
+            tuple(targets or ()), profile, seed, tuple(rule or ()), json, junit, limit_s, repro_dir, jobs, claim
+        )
         raise typer.Exit(verify_targets(request))
 
 
@@ -128,6 +133,21 @@ def vectors(
 
         console = _console()
         raise typer.Exit(list_vectors(console) if list_ else run_vectors(target, limit_s, console, _console(True)))
+
+
+@app.command()
+def badge(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A report: what verify --json wrote.")],
+    json: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Writes JSON for an endpoint of shields.io.")
+    ] = None,
+    svg: Annotated[Path | None, typer.Option(metavar="FILE", help="Writes the picture.")] = None,
+) -> None:
+    """Make the badge of a run: as JSON on standard output, or as files."""
+    with _errors_told():
+        from storeproof.conformance.badge import write_badge
+
+        write_badge(file, json, svg)
 
 
 @app.command()

@@ -31,11 +31,11 @@ def check_cuts(session: Session) -> None:
     """Every instance in every world, two calls of one client, and drawn pairs in which one client dies."""
     if "durable" not in session.capabilities or session.full or not session.wants(CUT, ACKNOWLEDGED, CONVERGES):
         return
-    with opened_stage(session.runner) as stage:
+    with opened_stage(session.runner, session.avoidance) as stage:
         if stage is None or stage.sees != "statements":
             return
-        findings, readings = RaceFindings(session, NAME), Readings()
-        scenarios = session.in_order(_scenarios(session, stage))
+        findings, readings = RaceFindings(session, NAME), Readings(avoidance=session.avoidance)
+        scenarios = session.in_order(session.avoidance.scenarios(_scenarios(session, stage)))
         for index, scenario in enumerate(scenarios):
             if findings.enough:
                 return

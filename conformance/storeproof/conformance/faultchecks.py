@@ -40,7 +40,8 @@ def check_faults(session: Session) -> None:
 
 
 def _kill(session: Session, place: Place) -> None:
-    scenarios, readings = session.in_order(killed_scenarios(session.model)), Readings()
+    scenarios = session.in_order(session.avoidance.scenarios(killed_scenarios(session.model)))
+    readings = Readings(avoidance=session.avoidance)
     with zygote(place) as process:
         for index, scenario in enumerate(scenarios):
             found = session.runner.wait(explore_kills(place, process, session.model, scenario, readings))
@@ -48,7 +49,9 @@ def _kill(session: Session, place: Place) -> None:
             session.cut_points += sum(found.points.values())
             if found.wrong is not None:
                 session.add(told("cuts", found.wrong, session.model))
-                return
+                if not session.expects(found.wrong.wrong.rules):
+                    return
+                continue
             _exercised(session, found.rules, "cuts")
             session.tell(NAME, index + 1, len(scenarios))
 
@@ -57,12 +60,15 @@ def _endure(session: Session, outage: Outage) -> None:
     loads = min(session.profile.faults, outage.most_loads)
     found = Endured()
     for number, scenario in enumerate(outage_scenarios(session.seed, loads, outage.calls, outage.runs)):
-        work = endure(outage.open_stage, session.model, scenario, outage.fault(session.seed + number), found)
+        spared, fault = session.avoidance.load(scenario), outage.fault(session.seed + number)
+        work = endure(outage.open_stage, session.model, spared, fault, found, session.avoidance)
         session.runner.wait(work)
         _known(found.unknown)
         if found.wrong is not None:
             session.add(told("histories", found.wrong, session.model))
-            return
+            if not session.expects(found.wrong.wrong.rules):
+                return
+            found.wrong = None
     _exercised(session, found.rules, "histories")
     session.outages[outage.name] += found.strikes.total()
 

@@ -8,11 +8,11 @@ can be drawn again when it would miss the rules that are wanted.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence, Set
-from dataclasses import dataclass, replace
 from typing import Any
 
 from storeproof.conformance.choices import Choices
 from storeproof.conformance.openings import OPENINGS
+from storeproof.conformance.pools import Pools, draw_pools
 from storeproof.conformance.programs import Arguments, Call, Program
 from storeproof.reference.model import Model, State, Step
 from storeproof.reference.tables import Row, rows
@@ -20,15 +20,6 @@ from storeproof.spec.jsonvalues import is_array, is_object
 from storeproof.spec.specification import Data, Specification
 from storeproof.spec.values import MAX_INTEGER
 
-IDS = ("a", "b", "a:b", "b:a", "A", "a b", "approval:a", "signal:a", "ab", "\U0001f600", "\ue000")
-"""Prefixes of each other, joined by `:`, differing in case, on both sides of where UTF-16 and code points disagree."""
-
-VALUES: tuple[Any, ...] = (
-    None, 0, "", "x", True, "123", "null", "true", '{"a":1}', {}, [], [None], {"a": None}, {"a": {"b": [1, "1", None]}},
-    1.5, -0.0, MAX_INTEGER, -MAX_INTEGER, "\U0001f600%s'\\\"", 1e308, False,
-)  # fmt: skip
-OBJECTS: tuple[dict[str, Any], ...] = ({}, {"k": 1}, {"k": None, "": "null"}, {"k": {"k": [True]}})
-TEXTS = ("", "1", "v2", "null", "it's \U0001f600 100%")
 EVENT_TYPES = ("STEP_STARTED", "RUN_STARTED", "CUSTOM", "unknown to the store")
 LIKELY = frozenset({"nextFireAt", "waitingFor", "deadline"})
 """Optional fields without which an operation has little to do."""
@@ -36,65 +27,44 @@ TRIES = 3
 """How often a step is drawn again while it misses the wanted rules."""
 
 
-@dataclass(frozen=True, slots=True)
-class Pools:
-    """The few ids one program uses."""
-
-    runs: tuple[str, ...]
-    workflows: tuple[str, ...]
-    schedules: tuple[str, ...]
-    deliveries: tuple[str, ...]
-    owners: tuple[str, ...]
-    names: tuple[str, ...] = ("go", "__timer", "stop")
-    steps: tuple[str, ...] = ("s", "t")
-
-    def only(self, number: int) -> Pools:
-        """The pools with the run and the schedule of this number alone; a timer may have any id."""
-        runs, schedules = self.runs, self.schedules
-        return replace(self, runs=(runs[number % len(runs)],), schedules=(schedules[number % len(schedules)],))
-
-
-def draw_pools(choices: Choices) -> Pools:
-    """Two or three ids a kind: the plain ones first, so that a minimal program is easy to read."""
-
-    def some() -> tuple[str, ...]:
-        plain = choices.chance(50)
-        first = choices.among(("a", "b") if plain else IDS)
-        others = [choices.among(("b", "a:b") if plain else IDS) for _ in range(2)]
-        return tuple(dict.fromkeys((first, *others)))
-
-    return Pools(some(), choices.among((("w",), ("a", "a:b"))), some(), some(), ("A", "B", "a"))
-
-
 def draw_program(
-    choices: Choices, model: Model, operations: Sequence[str], length: int, wanted: Set[str] = frozenset()
+    choices: Choices,
+    model: Model,
+    operations: Sequence[str],
+    length: int,
+    wanted: Set[str] = frozenset(),
+    avoided: Set[str] = frozenset(),
 ) -> Program:
     """A program of an opening and `length` steps over `operations` (name one several times to draw it more often).
 
-    `wanted` rules attract: a step that misses all of them is drawn again, up to TRIES times.
+    `wanted` rules attract: a step that misses all of them is drawn again, up to TRIES times. `avoided` rules repel: a
+    step that exercises one of them is left out, and so are ids and values that are special where those are avoided.
     """
-    pools = draw_pools(choices)
+    pools = draw_pools(choices, avoided)
     state = model.initial()
     steps: list[Call] = []
     opening = choices.among(OPENINGS)
-    while len(steps) < length + len(opening):
-        if len(steps) < len(opening):
-            operation, number = opening[len(steps)]
+    for place in range(len(opening) + length):
+        if place < len(opening):
+            operation, number = opening[place]
             call, answer = ArgumentSource(model, choices, pools.only(number), state).step((operation,))
-        elif steps and choices.chance(8):
+        elif steps and choices.chance(8) and "retry.converges" not in avoided:
             call = steps[-1]  # called again, as after a lost answer (ruling 16)
             answer = model.step(state, call.operation, call.args)
         else:
-            call, answer = _draw_step(ArgumentSource(model, choices, pools, state), operations, wanted)
-        steps.append(call)
-        state = answer.state
+            call, answer = _draw_step(ArgumentSource(model, choices, pools, state), operations, wanted, avoided)
+        if avoided.isdisjoint(answer.rules):
+            steps.append(call)
+            state = answer.state
     return tuple(steps)
 
 
-def _draw_step(source: ArgumentSource, operations: Sequence[str], wanted: Set[str]) -> tuple[Call, Step]:
+def _draw_step(
+    source: ArgumentSource, operations: Sequence[str], wanted: Set[str], avoided: Set[str]
+) -> tuple[Call, Step]:
     call, answer = source.step(operations)
     for _ in range(TRIES - 1):
-        if not wanted or not wanted.isdisjoint(answer.rules):
+        if (not wanted or not wanted.isdisjoint(answer.rules)) and avoided.isdisjoint(answer.rules):
             break
         call, answer = source.step(operations)
     return call, answer
@@ -166,13 +136,13 @@ class ArgumentSource:
             "enabled": lambda: not self._choices.chance(15),
         }
         self._by_type: dict[str, Callable[[], Any]] = {
-            "Id": lambda: pick(IDS),
-            "Text": lambda: pick(TEXTS),
+            "Id": lambda: pick(pools.ids),
+            "Text": lambda: pick(pools.texts),
             "Time": self._time,
             "Integer": lambda: pick((0, 1, 2)),
             "Positive": lambda: pick((1, 60_000)),
-            "Json": lambda: pick(VALUES),
-            "JsonObject": lambda: pick(OBJECTS),
+            "Json": lambda: pick(pools.values),
+            "JsonObject": lambda: pick(pools.objects),
             "Event": self._event,
         }
 
@@ -268,7 +238,7 @@ class ArgumentSource:
         if self._choices.chance(50):
             event["stepId"] = self._choices.among(self._pools.steps)
         if self._choices.chance(50):
-            event[self._choices.among(("value", "meta", "audience", "runId"))] = self._choices.among(VALUES)
+            event[self._choices.among(("value", "meta", "audience", "runId"))] = self._choices.among(self._pools.values)
         return event
 
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from storeproof.conformance.failuretext import failure_text
-from storeproof.conformance.report import Report, RuleReport
+from storeproof.conformance.report import Report, RuleReport, verdict_text
 from storeproof.spec.specification import Specification
 
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -30,13 +30,16 @@ def junit_xml(reports: Sequence[Report], specification: Specification) -> str:
 def _suite(root: Element, report: Report, specification: Specification) -> None:
     suite = SubElement(root, "testsuite", name=_clean(report.target), time=f"{report.duration_s:.3f}")
     properties = SubElement(suite, "properties")
-    for name, value in {"verdict": report.verdict, **report.environment}.items():
+    for name, value in {"verdict": verdict_text(report), **report.environment}.items():
         SubElement(properties, "property", name=name, value=_clean(value))
     for rule in report.rules:
         case = SubElement(
             suite, "testcase", classname=_clean(f"{report.target} {rule.operation or 'all'}"), name=rule.id
         )
         _outcome(case, rule, report, specification)
+    for problem in report.claim.problems if report.claim else ():
+        case = SubElement(suite, "testcase", classname=_clean(report.target), name="the claim file")
+        SubElement(case, "failure", type="claim", message=_clean(problem))
     if report.error:
         case = SubElement(suite, "testcase", classname=_clean(report.target), name="the run itself")
         SubElement(case, "error", type="unknown", message=_clean(report.error))
@@ -50,6 +53,11 @@ def _outcome(case: Element, rule: RuleReport, report: Report, specification: Spe
         found = [failure for failure in report.failures if rule.id in failure.rules]
         failed = SubElement(case, "failure", type=rule.level, message=_clean(rule.says))
         failed.text = _clean("\n\n".join(failure_text(failure, specification, report.target) for failure in found))
+    elif rule.status == "stale":
+        SubElement(case, "failure", type=rule.status, message=_clean(f"{rule.id}: {rule.because}"))
+    elif rule.status == "expected-failure":
+        # JUnit has no other word for it: a skip with its reason, and never a bare pass.
+        SubElement(case, "skipped", message=_clean(f"expected failure: {rule.because}"))
     elif rule.status in ("untested", "unknown"):
         SubElement(case, "failure", type=rule.status, message=f"{rule.id} was never exercised")
     elif rule.status == "not-applicable":

@@ -113,9 +113,11 @@ class _Collecting(Session):
         promise: str | None = None,
         baseline: Program | None = None,
         closing: Closing | None = closing_steps,
+        *,
+        spared: bool = False,
     ) -> Run:
         if any(call.refused for call in program):
             return Run()  # refusing is not the model's business
         self.collected.append(program)
         # By name: a dataclass with slots is another class than the one `super()` was compiled for.
-        return Session.exercise(self, program, check, promise, baseline, closing)
+        return Session.exercise(self, program, check, promise, baseline, closing, spared=spared)

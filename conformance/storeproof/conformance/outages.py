@@ -17,6 +17,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, context
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeAlias
 
+from storeproof.conformance.avoidance import Avoidance
 from storeproof.conformance.cutblame import ACKNOWLEDGED, CONVERGES, CUT
 from storeproof.conformance.encounterload import drawn_loads, meet_at_once
 from storeproof.conformance.encounters import Encounter
@@ -66,8 +67,18 @@ class Endured:
     skipped: str | None = None
 
 
-async def endure(open_stage: OpenStage, model: Model, scenario: Scenario, fault: Fault, found: Endured) -> None:
-    """Runs a scenario's clients at the same time while the fault strikes, and adds to `found` what came of it."""
+async def endure(
+    open_stage: OpenStage,
+    model: Model,
+    scenario: Scenario,
+    fault: Fault,
+    found: Endured,
+    avoidance: Avoidance | None = None,
+) -> None:
+    """Runs a scenario's clients at the same time while the fault strikes, and adds to `found` what came of it.
+
+    `avoidance` is for the reading of the state afterwards.
+    """
     stage = open_stage()
     await stage.open()
     try:
@@ -90,17 +101,23 @@ async def endure(open_stage: OpenStage, model: Model, scenario: Scenario, fault:
         wrong = Wrong((CONVERGES,), message, "an answer", "StoreUnavailable", encounter.history, (), False)
         found.wrong = Tried(scenario, wrong, encounter)
         return
-    await _judge(open_stage, model, scenario, start, encounter, found)
+    await _judge(open_stage, Readings(avoidance=avoidance), model, scenario, start, encounter, found)
 
 
 async def _judge(
-    open_stage: OpenStage, model: Model, scenario: Scenario, start: State, encounter: Encounter, found: Endured
+    open_stage: OpenStage,
+    readings: Readings,
+    model: Model,
+    scenario: Scenario,
+    start: State,
+    encounter: Encounter,
+    found: Endured,
 ) -> None:
     stage = open_stage()
     await stage.open()
     try:
         whole = replace(encounter, content=await stage.fingerprint())
-        verdict = await Judge(model, stage, scenario, start, Readings()).judged(whole)
+        verdict = await Judge(model, stage, scenario, start, readings).judged(whole)
     finally:
         await stage.close()
     if isinstance(verdict, Unknown):

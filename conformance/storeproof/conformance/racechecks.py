@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import chain
 
+from storeproof.conformance.avoidance import Avoidance
 from storeproof.conformance.catalogue import WORLDS
 from storeproof.conformance.encounters import Encounter
 from storeproof.conformance.failures import HarnessError
@@ -45,16 +46,18 @@ def check_interleavings(session: Session) -> None:
     """Every schedule of every pair, then scenarios with a third operation."""
     if session.full or not any(wanted(session, scenario) for scenario in pair_scenarios(session.model)):
         return
-    with opened_stage(session.runner) as stage:
+    with opened_stage(session.runner, session.avoidance) as stage:
         if stage is None or isinstance(stage, WireStage):  # over the wire nobody can be stopped
             return
         worlds = session.profile.worlds
         every = pair_scenarios(session.model, worlds) if stage.quick else drawn_pairs(session, DRAWN_PAIRS)
-        scenarios = [scenario for scenario in every if wanted(session, scenario)]
+        spared = session.avoidance.scenarios
+        scenarios = spared(scenario for scenario in every if wanted(session, scenario))
         thirds = drawn_scenarios(session.seed, session.profile.thirds)
-        more = [each for each in chain(reading_scenarios(), thirds) if stage.quick and wanted(session, each)]
+        more = spared(each for each in chain(reading_scenarios(), thirds) if stage.quick and wanted(session, each))
         scenarios, more = session.share_of(scenarios), session.share_of(more)
-        exploring = _Exploring(session, stage, RaceFindings(session, NAME), len(scenarios) + len(more))
+        readings = Readings(avoidance=session.avoidance)
+        exploring = _Exploring(session, stage, RaceFindings(session, NAME), len(scenarios) + len(more), readings)
         for suspected in (True, False):
             exploring.all(filter(lambda each: session.suspects(each) is suspected, scenarios), None)
             exploring.all(filter(lambda each: session.suspects(each) is suspected, more), BOUND)
@@ -62,7 +65,7 @@ def check_interleavings(session: Session) -> None:
 
 
 @contextmanager
-def opened_stage(runner: Runner) -> Generator[Stage | None]:
+def opened_stage(runner: Runner, avoidance: Avoidance | None = None) -> Generator[Stage | None]:
     """The stage of the runner's target, open and with its worlds at hand; None where several clients cannot meet."""
     stage = runner.target.stage()
     if stage is None:
@@ -73,7 +76,7 @@ def opened_stage(runner: Runner) -> Generator[Stage | None]:
         wait(stage.open())
         with stage.points():
             for setup in WORLDS.values():
-                wait(stage.prepare(setup, keep=True))
+                wait(stage.prepare(avoidance.program(setup) if avoidance else setup, keep=True))
             yield stage
     finally:
         wait(stage.close())
@@ -85,7 +88,7 @@ class _Exploring:
     stage: Stage
     findings: RaceFindings
     total: int
-    readings: Readings = field(default_factory=Readings)
+    readings: Readings
     done: int = 0
     scenarios: Counter[tuple[str, str]] = field(default_factory=Counter[tuple[str, str]])
     schedules: Counter[tuple[str, str]] = field(default_factory=Counter[tuple[str, str]])
@@ -139,7 +142,7 @@ class _Exploring:
     def _told_as_sequence(self, found: Tried) -> bool:
         """Whether the same calls of one client are wrong too: then it is no race."""
         calls: Program = tuple(operation.call for operation in found.encounter.history)
-        return self.session.exercise((*found.scenario.setup, *calls), NAME).mismatch is not None
+        return self.session.exercise((*found.scenario.setup, *calls), NAME, spared=True).mismatch is not None
 
     def _tell(self, found: Tried, bound: int | None) -> None:
         def again(scenario: Scenario) -> Tried | None:

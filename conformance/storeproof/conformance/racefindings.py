@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from storeproof.conformance.racefailures import Try, minimised_race, told
 from storeproof.conformance.races import Tried
+from storeproof.conformance.scenarios import Scenario
 from storeproof.conformance.session import Session
 
 MOST_TOLD = 4
@@ -28,6 +29,8 @@ class RaceFindings:
     check: str
     _wrong: Counter[tuple[str, str]] = field(default_factory=Counter[tuple[str, str]])
     """By the first rule and the operation that a failure is told by."""
+    _expected: Counter[tuple[str, str]] = field(default_factory=Counter[tuple[str, str]])
+    """The same for what is known to fail, which must not end the search for what is not."""
 
     @property
     def enough(self) -> bool:
@@ -40,10 +43,16 @@ class RaceFindings:
             return  # what nobody asked about must not end the search for what somebody did
         rules = self.session.specification.rules
         operation = next((rules[rule].operation or "" for rule in found.wrong.rules if rules[rule].operation), "")
+        spares = self.session.avoidance.spares
+
+        def spared(scenario: Scenario) -> Tried | None:
+            return again(scenario) if spares(scenario) else None
+
         story = (found.wrong.rules[0], operation)
-        self._wrong[story] += 1
-        if self._wrong[story] == 1:
-            self.session.add(told(self.check, minimised_race(found, again, TRIES), self.session.model))
+        wrong = self._expected if self.session.expects(found.wrong.rules) else self._wrong
+        wrong[story] += 1
+        if wrong[story] == 1:
+            self.session.add(told(self.check, minimised_race(found, spared, TRIES), self.session.model))
 
     def exercised(self, rules: Counter[str]) -> None:
         """Adds evidence."""

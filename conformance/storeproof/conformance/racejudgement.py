@@ -6,11 +6,12 @@ The answers and the reading at the end are one history; the checker looks for it
 from __future__ import annotations
 
 import json
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
 from typing import Any, NamedTuple
 
+from storeproof.conformance.avoidance import Avoidance
 from storeproof.conformance.closing import names_of, short_closing
 from storeproof.conformance.encounters import READER, Encounter, read
 from storeproof.conformance.histories import History, Operation
@@ -60,14 +61,17 @@ class Readings:
 
     right: set[Hashable] = field(default_factory=set[Hashable])
     """Contents that were found to be a state of the model."""
+    avoidance: Avoidance | None = None
+    """What keeps the reading away from rules that are known to fail."""
     _programs: dict[Hashable, Program] = field(default_factory=dict[Hashable, Program])
 
-    def closing(self, model: Model, state: State, scenario: Scenario) -> Closing:
-        """The steps that read a state in which a scenario ended."""
+    def closing(self, model: Model, state: State, scenario: Scenario, others: Sequence[State] = ()) -> Closing:
+        """The steps that read a state in which a scenario ended; it may have ended in others as well."""
         key = names_of(scenario.calls)
-        whole = (freeze(state), key)
+        whole = (freeze(state), tuple(map(freeze, others)), key)
         if whole not in self._programs:
-            self._programs[whole] = short_closing(model, state, scenario.calls)
+            calls = short_closing(model, state, scenario.calls)
+            self._programs[whole] = self.avoidance.reading((state, *others), calls) if self.avoidance else calls
         return Closing(key, self._programs[whole])
 
 
@@ -103,7 +107,8 @@ class Judge:
             closing = self.readings.closing(self.model, final.state, self.scenario)
             if content is not None and (content, freeze(final.state), closing.key) in self.readings.right:
                 return final
-        closing = self.readings.closing(self.model, finals[0].state, self.scenario)
+        others = [final.state for final in finals[1:]]
+        closing = self.readings.closing(self.model, finals[0].state, self.scenario, others)
         known = (content, freeze(finals[0].state), closing.key)
         after = 1 + max((each.returned or each.invoked for each in history), default=0)
         whole = history + await read(self.stage, closing.program, after)

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from storeproof.conformance.failures import UsageError
 from storeproof.conformance.histories import MomentKind
 from storeproof.conformance.portable import printable
+from storeproof.spec.jsonvalues import is_object
 
 Verdict: TypeAlias = Literal["conforms", "fails", "partial", "unknown"]
-Status: TypeAlias = Literal["passed", "failed", "untested", "expected-failure", "not-applicable", "unknown"]
+Status: TypeAlias = Literal["passed", "failed", "untested", "expected-failure", "stale", "not-applicable", "unknown"]
 Level: TypeAlias = Literal["MUST", "SHOULD"]
 # What a store answered is in these; a lone surrogate in it would be no JSON, and no pydantic string either.
 Text: TypeAlias = Annotated[str, BeforeValidator(printable)]
@@ -68,10 +71,15 @@ class RuleReport(Part):
     id: str = Field(description="The rule's id.")
     operation: str | None = Field(description="The operation it is of; null for a promise about all of them.")
     level: Level
-    status: Status = Field(description="`untested`: nothing exercised it, which is no pass.")
+    status: Status = Field(
+        description="`untested`: nothing exercised it, which is no pass; `expected-failure`: the claim file lists it; "
+        "`stale`: the claim file lists it, and it passed."
+    )
     evidence: dict[str, int] = Field(description="By check: how often it was exercised and the answer was right.")
     says: str = Field(description="What the rule says.")
-    because: str | None = Field(default=None, description="Why the rule is not applicable, where it is not.")
+    because: str | None = Field(
+        default=None, description="Why the rule is not applicable, why it is expected to fail, or why that is stale."
+    )
 
 
 class FailureReport(Part):
@@ -107,17 +115,37 @@ class FailureReport(Part):
     repro: str | None = Field(default=None, description="The repro file, where one was written.")
 
 
+class ExpectedRule(Part):
+    """A rule that the claim file lists."""
+
+    rule: str = Field(description="The rule's id.")
+    reason: Text = Field(description="Why it is known to fail, as the claim file says.")
+    issue: Text | None = Field(default=None, description="Where that is tracked.")
+
+
+class ClaimReport(Part):
+    """What the claim file said, as far as it concerns the rules that were asked for, and what of it does not hold."""
+
+    adapter: Text = Field(description="The adapter's name.")
+    capabilities: list[str] = Field(description="What the adapter claims to offer.")
+    expected: list[ExpectedRule] = Field(description="The rules that are expected to fail.")
+    problems: list[Text] = Field(description="What does not hold; one is enough for the verdict `fails`.")
+
+
 class Report(Part):
     """What one run on one target found."""
 
     format: Literal["storeproof-report/1"] = "storeproof-report/1"
     target: str = Field(description="The target as it was named; a password in it is masked.")
     verdict: Verdict = Field(
-        description="`conforms`: every applicable rule was exercised and no MUST failed; `fails`: a MUST failed; "
+        description="`conforms`: every applicable rule was exercised and no MUST failed; `fails`: a MUST failed, "
+        "or the claim file does not hold; "
         "`partial`: a rule was never exercised; `unknown`: something outside the store failed."
     )
     rules: list[RuleReport] = Field(description="Every rule, or those that were asked for.")
     failures: list[FailureReport]
+    expected: list[FailureReport] = Field(default=[], description="Failures of rules that are expected to fail.")
+    claim: ClaimReport | None = Field(default=None, description="What the claim file said, where there was one.")
     cut_points: int = Field(default=0, description="How many cuts of operations took place.")
     outages: dict[str, int] = Field(default={}, description="By fault: how often a database failed under load.")
     pairs: list[PairReport] = Field(default=[], description="What the check `interleavings` explored.")
@@ -127,13 +155,54 @@ class Report(Part):
 
 
 def verdict_of(rules: Iterable[RuleReport]) -> Verdict:
-    """A MUST that failed decides; a rule never exercised leaves the verdict partial. A SHOULD that failed is shown."""
+    """A MUST that failed decides; a rule never exercised leaves the verdict partial. A SHOULD that failed is shown.
+
+    A stale expectation fails, whatever its rule's level: it is the claim that is wrong.
+    """
     rules = list(rules)
-    if any(rule.status == "failed" and rule.level == "MUST" for rule in rules):
+    if any((rule.status == "failed" and rule.level == "MUST") or rule.status == "stale" for rule in rules):
         return "fails"
     if any(rule.status == "unknown" for rule in rules):
         return "unknown"
     return "partial" if not rules or any(rule.status == "untested" for rule in rules) else "conforms"
+
+
+def expected_rules(report: Report) -> list[RuleReport]:
+    """The rules that failed, or may, as the claim file says."""
+    return [rule for rule in report.rules if rule.status == "expected-failure"]
+
+
+def verdict_text(report: Report) -> str:
+    """The verdict in words: what is expected to fail, and a run of some rules only, are never read as a clean pass."""
+    if report.verdict != "conforms":
+        return report.verdict
+    known = expected_rules(report)
+    text = f"conforms except {counted(len(known), 'expected failure')}" if known else "conforms"
+    return f"{text} (selected rules only)" if "selected rules" in report.environment else text
+
+
+def counted(count: int, what: str) -> str:
+    """`1 rule`, `2 rules`."""
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
+
+
+def read_reports(path: Path) -> list[Report]:
+    """The reports of a file that `reports_json` made; raises UsageError for any other."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        several = is_object(found) and found.get("format") == "storeproof-reports/1"
+        reports = [Report.model_validate(each) for each in (found["reports"] if several else [found])]
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror or error}") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"])) or "the file"
+        raise UsageError(f"{path} is no report: {where}: {printable(first['msg'])}") from error
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise UsageError(f"{path} is no report: {type(error).__name__}: {printable(str(error))}") from error
+    if not reports:
+        raise UsageError(f"{path} holds no report")
+    return reports
 
 
 def reports_json(reports: Sequence[Report]) -> str:

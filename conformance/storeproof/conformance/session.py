@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
+from storeproof.conformance.avoidance import Avoidance
 from storeproof.conformance.blame import Blame, blame
 from storeproof.conformance.closing import closing_steps
 from storeproof.conformance.judgement import show_outcome
@@ -95,7 +96,15 @@ class Session:
     """How many programs ended in a call that hung."""
     left_out: int = 0
     """How many calls could not be made, because the way to the store does not carry their arguments."""
-    _known: Counter[tuple[str, tuple[str, ...]]] = field(default_factory=Counter[tuple[str, tuple[str, ...]]])
+    listed: frozenset[str] = frozenset()
+    """Rules that are known to fail: what exercises them is told apart, and kept out of everything else."""
+    known_failures: list[FailureReport] = field(default_factory=list[FailureReport])
+    """The failures of those rules."""
+    doubtful: list[FailureReport] = field(default_factory=list[FailureReport])
+    """Failures of programs that exercise such a rule, which is named, but is not the likeliest."""
+    _known: Counter[tuple[str, tuple[str, ...], bool]] = field(
+        default_factory=Counter[tuple[str, tuple[str, ...], bool]]
+    )
 
     @property
     def model(self) -> Model:
@@ -128,6 +137,15 @@ class Session:
         level = (found.elsewhere if self.runner.target.elsewhere else None) or found.level
         return "SHOULD" if level == "SHOULD" else "MUST"
 
+    @property
+    def avoidance(self) -> Avoidance:
+        """What keeps programs away from the rules that are known to fail."""
+        return Avoidance(self.model, self.listed)
+
+    def expects(self, rules: Sequence[str]) -> bool:
+        """Whether a failure of these rules, the likeliest first, is one that is known."""
+        return rules[0] in self.listed or self.listed.issuperset(rules)
+
     def wants(self, *rules: str) -> bool:
         """Whether one of the rules was asked for."""
         return self.selected is None or not self.selected.isdisjoint(rules)
@@ -156,30 +174,43 @@ class Session:
         promise: str | None = None,
         baseline: Program | None = None,
         closing: Closing | None = closing_steps,
+        *,
+        spared: bool = False,
     ) -> Run:
         """Runs one program. Where all is well, its rules and `promise` have been exercised once more by `check`.
 
         `baseline` is the same program without what puts the promise to the test: where it fails too, the promise is not
-        to blame.
+        to blame. `spared`: without what is known to fail. Any other program that fails is run so as well, so that what
+        is known does not hide what is not.
         """
+        avoidance = Avoidance(self.model, self.listed if spared else frozenset())
+        if avoidance.rules:
+            program, closing = avoidance.program(program), closing and avoidance.closing(closing)
+            baseline = baseline and avoidance.program(baseline)
         run = self.runner.run(program, closing)
         self.left_out += run.left_out
         for rule, count in run.exercised.items():
             self.evidence[rule][check] += count
         for judgement in run.tolerated:
-            if not any(failure.rules == list(judgement.rules) for failure in self.failures):
+            if not any(failure.rules == list(judgement.rules) for failure in (*self.failures, *self.known_failures)):
                 self.fail(judgement.rules, check, judgement.message, program, "no further field", "a further field", 0)
         if run.mismatch is None:
-            if promise:
+            if promise and program:
                 self.evidence[promise][check] += 1
             if run.reopened:
                 self.evidence["durability.reopened"][check] += run.reopened
         else:
             if promise and self._weaker(run.mismatch.judgement.rules[0], promise):
                 promise = None  # ids that are listed in another order, say, were not taken for each other
-            if promise and baseline is not None and self.runner.run(baseline, closing).mismatch is not None:
-                promise = None
-            self._explain(program, check, run.mismatch, promise, closing)
+            before = len(self.failures)
+            wrong_anyway = baseline is not None and self.runner.run(baseline, closing).mismatch is not None
+            self._explain(program, check, run.mismatch, None if wrong_anyway else promise, closing, avoidance)
+            if self.listed and not spared:
+                found, self.failures[before:] = self.failures[before:], []
+                for failure in found:
+                    doubtful = not self.listed.isdisjoint(failure.rules)
+                    (self.doubtful if doubtful else self.failures).append(failure)
+                self.exercise(program, check, promise, baseline, closing, spared=True)
         return run
 
     def _weaker(self, rule: str, promise: str) -> bool:
@@ -213,17 +244,24 @@ class Session:
 
     def add(self, failure: FailureReport) -> None:
         """Adds a failure, unless one tells the same already, or it is about other rules than those asked for."""
-        if any(_same_story(known.rules, tuple(failure.rules)) for known in self.failures):
+        failures = self.known_failures if self.expects(failure.rules) else self.failures
+        if any(_same_story(known.rules, tuple(failure.rules)) for known in failures):
             return
         if self._told_enough(failure.rules):
             return
         if self.wants(*failure.rules):
-            self.failures.append(self.on_failure(failure) if self.on_failure else failure)
+            failures.append(self.on_failure(failure) if self.on_failure else failure)
 
     def _explain(
-        self, program: Program, check: str, mismatch: Mismatch, promise: str | None, closing: Closing | None
+        self,
+        program: Program,
+        check: str,
+        mismatch: Mismatch,
+        promise: str | None,
+        closing: Closing | None,
+        avoidance: Avoidance,
     ) -> None:
-        signature = (promise or mismatch.call.operation, mismatch.judgement.rules)
+        signature = (promise or mismatch.call.operation, mismatch.judgement.rules, bool(avoidance.rules))
         self._known[signature] += 1
         if self._known[signature] > 2 or self.full or self._told_enough(self._broken(mismatch, signature[1])):
             return  # minimised twice already: it is the same defect, or the store is beyond naming them one by one
@@ -235,6 +273,8 @@ class Session:
 
         def still_fails(shorter: Program) -> bool:
             nonlocal waited
+            if avoidance.program(shorter) != shorter:
+                return False
             if hangs and (waited >= MOST_HANGING_TRIES or time.monotonic() > until):
                 return False  # each try that still hangs waits for the limit of a call again
             found = self.runner.run(shorter, closing).mismatch
@@ -258,6 +298,11 @@ class Session:
             message = f"seen once and not again when the same program was run anew: {mismatch.judgement.message}"
             self._add(promise, mismatch.judgement.rules, check, message, program, mismatch, None)
             return
+        direct = found.judgement.rules
+        if hangs or direct[0] in self.listed:
+            blamed = Blame(direct, None)
+        else:
+            blamed = blame(self.runner, small, found, avoidance.closing)
         self._add(promise, blamed.rules, check, found.judgement.message, small, found, blamed.wrong_after)
 
     def _told_enough(self, rules: Sequence[str]) -> bool:

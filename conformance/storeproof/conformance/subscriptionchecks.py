@@ -27,7 +27,7 @@ def check_subscription_races(session: Session) -> None:
     if "subscribe" not in session.capabilities or session.full or not session.wants(ONCE, LIVE, UNSUBSCRIBED):
         return
     wait = session.runner.wait
-    with opened_stage(session.runner) as stage:
+    with opened_stage(session.runner, session.avoidance) as stage:
         if stage is None:
             return
         scenes = session.share_of(scenes_for(stage))
@@ -38,7 +38,9 @@ def check_subscription_races(session: Session) -> None:
             wrong = explored.wrong or raced.wrong
             if wrong is not None:
                 session.add(_told(wrong))
-                return
+                if wrong.rule not in session.listed:
+                    return
+                continue
             for rule, count in explored.rules.items():
                 session.evidence[rule][evidence] += count
             for rule, count in raced.rules.items():

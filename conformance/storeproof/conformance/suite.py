@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from storeproof.conformance.claims import read_claim
 from storeproof.conformance.failuretext import failure_text
 from storeproof.conformance.report import FailureReport, Report
 from storeproof.conformance.repro import save
@@ -33,6 +34,7 @@ def conformance_suite(
     seed: int = 0,
     limit_s: float = 10.0,
     name: str | None = None,
+    claim: str | Path | None = None,
 ) -> Callable[..., None]:
     """A parametrised test function, one item per rule group, that holds the store of `factory` to the contract.
 
@@ -40,10 +42,13 @@ def conformance_suite(
     `Reopenable`, for a durable one); a target's name such as "sqlite:" will do as well. `seed` and `profile` give way
     to the options --storeproof-seed and --storeproof-profile; `limit_s` is seconds per operation. Failing programs are
     saved in .storeproof below pytest's root folder; `name`, by default `module:factory`, is the target's name there.
+    `claim` is the path of a claim file: rules listed there may fail, and must. Raises UsageError for a bad one.
     """
     if profile not in PROFILES:
         raise ValueError(f"no profile {profile!r}; there are {', '.join(PROFILES)}")
     target_name = factory if isinstance(factory, str) else name or _name_of(factory)
+
+    claimed = None if claim is None else read_claim(Path(claim), load())
 
     @pytest.mark.parametrize("rules", rule_groups(load()))
     def test_conformance(rules: str, request: pytest.FixtureRequest) -> None:
@@ -58,7 +63,7 @@ def conformance_suite(
             else made_by(factory, target_name, specification, limit_s)
         )
         on_failure = _saver(target, used, specification, request.config.rootpath)
-        report = verify(target, specification, tried, seed=used, rules=(rules,), on_failure=on_failure)
+        report = verify(target, specification, tried, seed=used, rules=(rules,), on_failure=on_failure, claim=claimed)
         problem = _problem(report, specification)
         if problem:
             # Not an assertion: what pytest would show of the frames here says nothing about the store.
@@ -91,6 +96,8 @@ def _problem(report: Report, specification: Specification) -> str | None:
     untested = [rule.id for rule in report.rules if rule.status == "untested"]
     if report.error:
         parts.append(f"storeproof cannot tell: {report.error}")
+    elif report.claim and report.claim.problems:
+        parts += report.claim.problems
     elif untested:
         parts.append(f"never exercised, which is no pass: {', '.join(untested)}")
     if not parts:

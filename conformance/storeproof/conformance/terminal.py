@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 from storeproof.conformance.failuretext import failure_text
 from storeproof.conformance.portable import printable
-from storeproof.conformance.report import Report, RuleReport
+from storeproof.conformance.report import Report, RuleReport, verdict_text
 from storeproof.spec.specification import Specification
 
 CROSS_CUTTING = "cross-cutting promises"
@@ -25,6 +25,7 @@ _STYLES = {
     "unknown": "yellow",
     "not-applicable": "dim",
     "expected-failure": "yellow",
+    "stale": "bold red",
     "conforms": "bold green",
     "fails": "bold red",
     "partial": "bold yellow",
@@ -43,6 +44,10 @@ def print_reports(console: Console, reports: Sequence[Report], specification: Sp
             console.print()
             say(console, f"{report.target}: failure {number} of {len(report.failures)}", "bold red")
             say(console, failure_text(failure, specification, report.target, min(console.width, 120)))
+        for number, failure in enumerate(report.expected, 1):
+            console.print()
+            title = f"{report.target}: expected failure {number} of {len(report.expected)}"
+            say(console, f"{title}: {failure.rules[0]}: {failure.message}", "yellow")
     for report in reports:
         _print_verdict(console, report)
 
@@ -93,6 +98,7 @@ def _status(console: Console, rule: RuleReport | None) -> Text:
         "passed": f"{'✓' if symbols else 'ok'} {count}",
         "failed": f"{'✗' if symbols else 'X'} failed",
         "not-applicable": "n/a",
+        "expected-failure": "expected",
     }
     return Text(said.get(rule.status, rule.status), style=_STYLES[rule.status])
 
@@ -126,22 +132,37 @@ def _explored(report: Report) -> Iterable[str]:
         yield f"under load: {', '.join(f'{name} {count}' for name, count in report.outages.items())}"
 
 
+def _claim(report: Report) -> Iterable[str]:
+    """What the claim file made of the verdict: what is wrong with it, then what it excuses."""
+    if report.claim is None:
+        return
+    for problem in report.claim.problems:
+        yield f"the claim file: {problem}"
+    issues = {each.rule: f" ({each.issue})" if each.issue else "" for each in report.claim.expected}
+    for rule in report.rules:
+        if rule.status == "expected-failure":
+            yield f"expected failure {rule.id}: {rule.because}{issues[rule.id]}"
+
+
 def _short_target(name: str) -> str:
     return name if len(name) <= 12 else f"{name[:11]}…"
 
 
 def _print_verdict(console: Console, report: Report) -> None:
     counts = {
-        status: sum(rule.status == status for rule in report.rules) for status in ("passed", "failed", "untested")
+        status: sum(rule.status == status for rule in report.rules)
+        for status in ("passed", "failed", "stale", "untested")
     }
     said = ", ".join(f"{count} {status}" for status, count in counts.items() if count) or "no rule exercised"
     console.print()
     say(
         console,
-        f"{report.target}  {report.verdict}: {said}, in {report.duration_s:.1f} s",
+        f"{report.target}  {verdict_text(report)}: {said}, in {report.duration_s:.1f} s",
         _STYLES.get(report.verdict, "bold"),
     )
     for line in _explored(report):
+        say(console, f"  {line}")
+    for line in _claim(report):
         say(console, f"  {line}")
     untested = [rule.id for rule in report.rules if rule.status == "untested"]
     if untested and report.error is None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
+from storeproof.conformance.claims import Claim, read_claim
 from storeproof.conformance.failures import UsageError
 from storeproof.conformance.junit import junit_xml
 from storeproof.conformance.progress import RunProgress
@@ -38,6 +39,7 @@ class Request:
     limit_s: float
     repro_dir: Path
     jobs: int = 1
+    claim: Path | None = None
 
 
 def verify_targets(request: Request, output: Console | None = None, messages: Console | None = None) -> int:
@@ -52,6 +54,7 @@ def verify_targets(request: Request, output: Console | None = None, messages: Co
     selection(specification, request.rules)
     for file in (request.json, request.junit):
         _must_be_writable(file)
+    claim = _claim(request, specification)
     targets = [resolve(name, specification, request.limit_s) for name in request.targets or REFERENCE_TARGETS]
     for target in targets:
         if request.jobs > 1 and is_one_place(target.name):
@@ -75,6 +78,7 @@ def verify_targets(request: Request, output: Console | None = None, messages: Co
                     rules=request.rules,
                     progress=progress,
                     on_failure=on_failure,
+                    claim=claim,
                 )
         reports.append(report)
         _write(request, reports, specification)  # each time: what was found stays, whatever comes next
@@ -117,6 +121,16 @@ def _profile(name: str) -> Profile:
     if name not in PROFILES:
         raise UsageError(f"no profile {name!r}; there are {', '.join(PROFILES)}")
     return dataclasses.replace(PROFILES[name])
+
+
+def _claim(request: Request, specification: Specification) -> Claim | None:
+    if request.claim is None:
+        return None
+    if len(request.targets) != 1:
+        raise UsageError("a claim is about one adapter: name one target with --claim")
+    if request.jobs > 1:
+        raise UsageError("whether an entry of a claim is stale only a whole run can tell; leave --jobs out")
+    return read_claim(request.claim, specification)
 
 
 def _must_be_writable(file: Path | None) -> None:

@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterable
 from importlib.metadata import PackageNotFoundError, version
 
 from storeproof.conformance.checks import CHECKS
+from storeproof.conformance.claims import Claim
+from storeproof.conformance.claimverdicts import claim_report, claimed, settle
 from storeproof.conformance.failures import HarnessError, UsageError
 from storeproof.conformance.report import FailureReport, Report, RuleReport, verdict_of
 from storeproof.conformance.runner import Runner
@@ -28,9 +30,10 @@ def verify(
     progress: Progress | None = None,
     on_failure: Callable[[FailureReport], FailureReport] | None = None,
     share: slice = slice(None),
+    claim: Claim | None = None,
 ) -> Report:
     """The report of one run. `rules` selects (all, where empty); `on_failure` may save a repro file and note its name;
-    `share` are the pieces of each check that are run.
+    `share` are the pieces of each check that are run; `claim` lists what is known to fail.
 
     Raises UsageError for a rule that does not exist. What goes wrong outside the store becomes a report with the
     verdict unknown, so that several targets can be verified one after the other and nothing found so far is lost.
@@ -39,6 +42,7 @@ def verify(
     started = time.monotonic()
     runner = Runner(target, Model(specification))
     session = Session(runner, profile, seed, selected, progress, on_failure, share=share)
+    session.listed = claim.listed if claim else frozenset()
     error = None
     environment = {"profile": profile.name, "seed": str(seed), **_versions(specification)}
     try:
@@ -50,7 +54,7 @@ def verify(
         error = str(problem)
     finally:
         error = _closed(runner) or error
-    return _report(session, environment, time.monotonic() - started, error)
+    return _report(session, environment, time.monotonic() - started, error, claim)
 
 
 def selection(specification: Specification, rules: Iterable[str]) -> frozenset[str] | None:
@@ -72,7 +76,10 @@ def _closed(runner: Runner) -> str | None:
     return None
 
 
-def _report(session: Session, environment: dict[str, str], duration_s: float, error: str | None) -> Report:
+def _report(
+    session: Session, environment: dict[str, str], duration_s: float, error: str | None, claim: Claim | None
+) -> Report:
+    settle(session)
     failed = {rule for failure in session.failures for rule in failure.rules}
     reports = [
         _rule_report(session, rule, failed) for rule in session.specification.rules.values() if session.wants(rule.id)
@@ -81,13 +88,20 @@ def _report(session: Session, environment: dict[str, str], duration_s: float, er
         environment["selected rules"] = " ".join(sorted(session.selected))
     if session.left_out:
         environment["left out"] = f"{session.left_out} calls with NaN or an infinity, which JSON has no words for"
-    verdict = verdict_of(reports)
+    claim_said = None
+    if claim is not None:
+        reports = claimed(session, claim, reports, ended=error is None and not session.full)
+        claim_said = claim_report(session, claim, reports, opened=error is None)
+        environment["expected failures"] = " ".join(sorted(claim.expected)) or "none"
+    verdict = "fails" if claim_said and claim_said.problems else verdict_of(reports)
     return Report(
         target=session.runner.target.name,
         verdict="unknown" if error and verdict != "fails" else verdict,
         rules=reports,
         # Those that decide first; of equal ones in the order in which they were found.
         failures=sorted(session.failures, key=lambda failure: not session.grave(failure.rules)),
+        expected=session.known_failures,
+        claim=claim_said,
         pairs=list(session.pairs.values()),
         cut_points=session.cut_points,
         outages=dict(session.outages),
