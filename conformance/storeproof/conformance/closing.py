@@ -33,7 +33,7 @@ def closing_steps(model: Model, state: State, program: Program) -> Program:
     return (*reading, *boundary, *plain_reading(model, after, program))
 
 
-def short_closing(model: Model, state: State, program: Program) -> Program:
+def short_closing(model: Model, state: State, program: Program, last: int = MAX_INTEGER - 1) -> Program:
     """Everything once: of several operations that read the same only one, and no second reading after the claims.
 
     For races, where one client's programs have shown already that those operations agree.
@@ -44,7 +44,7 @@ def short_closing(model: Model, state: State, program: Program) -> Program:
     after = state
     for call in boundary:
         after = model.step(after, call.operation, call.args).state
-    rest = [call for call in plain_reading(model, after, program) if call.operation not in _READINGS]
+    rest = [call for call in plain_reading(model, after, program, last) if call.operation not in _READINGS]
     return (*reading, Call("listRuns", {"limit": MAX_INTEGER}), *boundary, *rest)
 
 
@@ -91,10 +91,12 @@ def _run_claims(state: State) -> Program:
     return tuple(calls)
 
 
-def plain_reading(model: Model, state: State, program: Program) -> Program:
-    """Reads, claims when every lease is over, second deliveries; runs that are gone are created anew for these."""
+def plain_reading(model: Model, state: State, program: Program, last: int = MAX_INTEGER - 1) -> Program:
+    """Reads, claims at the time `last`, when every lease is over, second deliveries; runs that are gone are
+    created anew for these.
+    """
     calls = [*run_readings(program)]
-    calls += [_claim(operation, MAX_INTEGER - 1) for _, operation in _CLAIMS]
+    calls += [_claim(operation, last) for _, operation in _CLAIMS]
     runs = {row["runId"] for row in rows(state, "runs", 1)}
     for run_id, kind, delivery_id in _deliveries(program):
         if run_id not in runs:

@@ -22,6 +22,7 @@ from storeproof.conformance.scenarios import Scenario
 from storeproof.conformance.stages import Stage
 from storeproof.reference.model import Model, Returned, State
 from storeproof.reference.tables import freeze
+from storeproof.spec.values import MAX_INTEGER
 
 LINEARIZABLE = "atomic.linearizable"
 SNAPSHOTS = frozenset({"loadExecution", "getRunTimeline"})
@@ -63,6 +64,8 @@ class Readings:
     """Contents that were found to be a state of the model."""
     avoidance: Avoidance | None = None
     """What keeps the reading away from rules that are known to fail."""
+    last: int = MAX_INTEGER - 1
+    """The time of the last claims: everything is due then."""
     _programs: dict[Hashable, Program] = field(default_factory=dict[Hashable, Program])
 
     def closing(self, model: Model, state: State, scenario: Scenario, others: Sequence[State] = ()) -> Closing:
@@ -70,7 +73,7 @@ class Readings:
         key = names_of(scenario.calls)
         whole = (freeze(state), tuple(map(freeze, others)), key)
         if whole not in self._programs:
-            calls = short_closing(model, state, scenario.calls)
+            calls = short_closing(model, state, scenario.calls, self.last)
             self._programs[whole] = self.avoidance.reading((state, *others), calls) if self.avoidance else calls
         return Closing(key, self._programs[whole])
 
