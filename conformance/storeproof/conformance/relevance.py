@@ -22,9 +22,11 @@ def concerns(model: Model, program: Program, selected: Set[str] | None) -> bool:
 def _rules(model: Model, program: Program) -> frozenset[str]:
     state = model.initial()
     found: set[str] = set()
+    refusing = any(call.refused for call in program)
     for call in program:
         if call.operation != REOPEN:
             step = expected_step(model, state, call)
-            found.update(step.rules)
+            if call.refused or not refusing:  # around refused calls there are only a setup and reading it
+                found.update(step.rules)
             state = step.state
     return frozenset(found)
