@@ -12,7 +12,7 @@ import secrets
 import shutil
 import sqlite3
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, closing
 from pathlib import Path
 from typing import Any
@@ -58,6 +58,8 @@ class _DatabaseTarget:
 
     def __init__(self, name: str, specification: Specification, limit_s: float) -> None:
         self.name = name
+        self.hidden: Mapping[str, str] = {}
+        self.elsewhere = False
         self._specification = specification
         self._limit_s = limit_s
         self._opened: AsyncExitStack | None = None

@@ -5,7 +5,7 @@ All at wire level, without a Python store in between: what is tested here is the
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, NoReturn, Protocol
 
@@ -92,6 +92,8 @@ class ModelTarget:
 
     def __init__(self, name: str, model: Model) -> None:
         self.name = name
+        self.hidden: Mapping[str, str] = {}
+        self.elsewhere = False
         self._model = model
         self._state = model.initial()
 

@@ -18,6 +18,9 @@ from storeproof.conformance.watchdog import Blocked, abandoned, watch
 from storeproof.reference.model import Model, Outcome, Raised, State, Step
 from storeproof.spec.errors import CannotTellError
 
+NOT_CARRIED = "NotCarried"
+"""The name of an outcome that is no answer: the way to the store has no words for the arguments (NaN in JSON)."""
+
 T = TypeVar("T")
 Closing: TypeAlias = Callable[[Model, State, Program], Program]
 CLOSING_S = 20.0
@@ -48,6 +51,8 @@ class Run:
     tolerated: list[Judgement] = field(default_factory=list[Judgement])
     """Answers that break a SHOULD rule only, and after which the run could go on."""
     reopened: int = 0
+    left_out: int = 0
+    """Calls that could not be made, because the way to the store does not carry their arguments."""
 
 
 def expected_step(model: Model, state: State, call: Call) -> Step:
@@ -124,6 +129,9 @@ class Runner:
                 continue
             expected = expected_step(self.model, state, call)
             actual = await self.target.call(call.operation, call.args)
+            if isinstance(actual, Raised) and actual.name == NOT_CARRIED:
+                run.left_out += 1
+                continue
             judgement = judge(self.model, state, call, expected, actual)
             if judgement is not None and judgement.rules == ("answers.extra-fields",):
                 run.tolerated.append(judgement)

@@ -13,10 +13,11 @@ from storeproof.conformance.closing import closing_steps
 from storeproof.conformance.judgement import show_outcome
 from storeproof.conformance.minimise import minimised
 from storeproof.conformance.programs import Program, as_python
-from storeproof.conformance.report import FailureReport, PairReport
+from storeproof.conformance.report import FailureReport, Level, PairReport
 from storeproof.conformance.runner import Closing, Mismatch, Run, Runner
 from storeproof.conformance.scenarios import Scenario
 from storeproof.reference.model import Model, Raised
+from storeproof.spec.errors import CannotTellError
 from storeproof.spec.specification import Specification
 
 T = TypeVar("T")
@@ -54,7 +55,8 @@ class Profile:
     feeds: int = 0
     faults: int = 0
     most_failures: int = 12
-    """After so many different failures the run ends: they have to be read by somebody."""
+    """After so many different failures of MUST rules the run ends: they have to be read by somebody. Of a SHOULD rule
+    one is told, and none ends the run."""
 
 
 PROFILES = {
@@ -91,6 +93,8 @@ class Session:
     """Every so manieth scenario of races and cuts is explored."""
     hung: int = 0
     """How many programs ended in a call that hung."""
+    left_out: int = 0
+    """How many calls could not be made, because the way to the store does not carry their arguments."""
     _known: Counter[tuple[str, tuple[str, ...]]] = field(default_factory=Counter[tuple[str, tuple[str, ...]]])
 
     @property
@@ -111,7 +115,18 @@ class Session:
     @property
     def full(self) -> bool:
         """Whether there are as many failures as anybody wants to read."""
-        return len(self.failures) >= self.profile.most_failures or self.hung >= MOST_HANGING
+        grave = sum(self.grave(failure.rules) for failure in self.failures)
+        return grave >= self.profile.most_failures or self.hung >= MOST_HANGING
+
+    def grave(self, rules: Iterable[str]) -> bool:
+        """Whether one of the rules is a MUST for this target."""
+        return any(self.level(rule) == "MUST" for rule in rules)
+
+    def level(self, rule: str) -> Level:
+        """The level of a rule for this target: some are SHOULD for stores written elsewhere."""
+        found = self.specification.rules[rule]
+        level = (found.elsewhere if self.runner.target.elsewhere else None) or found.level
+        return "SHOULD" if level == "SHOULD" else "MUST"
 
     def wants(self, *rules: str) -> bool:
         """Whether one of the rules was asked for."""
@@ -148,6 +163,7 @@ class Session:
         to blame.
         """
         run = self.runner.run(program, closing)
+        self.left_out += run.left_out
         for rule, count in run.exercised.items():
             self.evidence[rule][check] += count
         for judgement in run.tolerated:
@@ -199,6 +215,8 @@ class Session:
         """Adds a failure, unless one tells the same already, or it is about other rules than those asked for."""
         if any(_same_story(known.rules, tuple(failure.rules)) for known in self.failures):
             return
+        if self._told_enough(failure.rules):
+            return
         if self.wants(*failure.rules):
             self.failures.append(self.on_failure(failure) if self.on_failure else failure)
 
@@ -207,7 +225,7 @@ class Session:
     ) -> None:
         signature = (promise or mismatch.call.operation, mismatch.judgement.rules)
         self._known[signature] += 1
-        if self._known[signature] > 2 or self.full:
+        if self._known[signature] > 2 or self.full or self._told_enough(self._broken(mismatch, signature[1])):
             return  # minimised twice already: it is the same defect, or the store is beyond naming them one by one
 
         hangs = isinstance(mismatch.actual, Raised) and mismatch.actual.name == "NoAnswer"
@@ -226,14 +244,33 @@ class Session:
 
         if hangs and not mismatch.closing:
             program = program[: mismatch.index + 1]
-        small = minimised(program, self.specification, still_fails, self.profile.shrink_tries)
-        found = self.runner.run(small, closing).mismatch
+        try:
+            small = minimised(program, self.specification, still_fails, self.profile.shrink_tries)
+            found = self.runner.run(small, closing).mismatch
+            blamed = Blame(mismatch.judgement.rules, None)
+            if found is not None and not hangs:
+                blamed = blame(self.runner, small, found)
+        except CannotTellError:
+            # What was found is not lost because the store broke down while the program was made small.
+            self._add(promise, mismatch.judgement.rules, check, mismatch.judgement.message, program, mismatch, None)
+            raise
         if found is None:
             message = f"seen once and not again when the same program was run anew: {mismatch.judgement.message}"
             self._add(promise, mismatch.judgement.rules, check, message, program, mismatch, None)
             return
-        blamed = Blame(mismatch.judgement.rules, None) if hangs else blame(self.runner, small, found)
         self._add(promise, blamed.rules, check, found.judgement.message, small, found, blamed.wrong_after)
+
+    def _told_enough(self, rules: Sequence[str]) -> bool:
+        """Whether these are SHOULD rules, and the first of them was told."""
+        return not self.grave(rules) and any(rules[0] == known.rules[0] for known in self.failures)
+
+    def _broken(self, mismatch: Mismatch, rules: tuple[str, ...]) -> tuple[str, ...]:
+        """Of the rules those that count: what a store does with arguments that its own contract does not speak of
+        breaks nothing beyond the rule which says that it should refuse them.
+        """
+        if mismatch.call.refused is None or self.grave(rules[:1]):
+            return rules
+        return tuple(rule for rule in rules if self.level(rule) == "SHOULD")
 
     def _add(
         self,
@@ -250,7 +287,7 @@ class Session:
             operations = self.specification.operations
             rules = tuple(dict.fromkeys((promise, *(rule for rule in rules if rule.split(".")[0] not in operations))))
         self.fail(
-            rules,
+            self._broken(mismatch, rules),
             check,
             f"{call}: {message}",
             program,

@@ -8,15 +8,31 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 from contextlib import AbstractContextManager
-from typing import Protocol
+from typing import Any, Protocol
 
-from storeproof.conformance.programs import Program
-from storeproof.conformance.pythonstore import PythonStore
+from storeproof.conformance.programs import Arguments, Program
 from storeproof.conformance.scheduling import Probe
 from storeproof.reference.model import Outcome
 
 CLIENTS = 3
 """The most clients that meet."""
+
+
+class Client(Protocol):
+    """A store as one client has it: a PythonStore, or a WireStore."""
+
+    @property
+    def store(self) -> Any:
+        """What scenes of subscriptions call."""
+        ...
+
+    async def call(self, operation: str, args: Arguments) -> Outcome:
+        """The outcome of one call, within the limit of time."""
+        ...
+
+    async def answer(self, operation: str, args: Arguments) -> Outcome:
+        """The outcome of one call that somebody else may hold up on purpose."""
+        ...
 
 
 class Stage(Protocol):
@@ -48,7 +64,7 @@ class Stage(Protocol):
         """
         ...
 
-    def client(self, number: int) -> PythonStore:
+    def client(self, number: int) -> Client:
         """The store of a client."""
         ...
 
@@ -58,7 +74,7 @@ class Stage(Protocol):
         ...
 
     @property
-    def reader(self) -> PythonStore:
+    def reader(self) -> Client:
         """The store that sets up and reads."""
         ...
 

@@ -23,6 +23,7 @@ from storeproof.conformance.scheduling import Choose, Scheduler, Stuck
 from storeproof.conformance.stages import Stage
 from storeproof.conformance.subscriptions import MARGIN_S, RUN, Given, event
 from storeproof.reference.model import Raised
+from storeproof.spec.errors import CannotTellError
 
 BOUND = 2
 """Preemptions in a schedule."""
@@ -222,7 +223,13 @@ class _Playing:
             return _Problem(LIVE, f"no answer within {LIMIT_S:g} s beside other clients", "an answer", "none")
         if self._problem is None:
             await self._settle(real=scheduler is None)
-        return self._problem or await self._compared()
+        try:
+            return self._problem or await self._compared()
+        except CannotTellError:
+            raise
+        except Exception as error:
+            told = f"{type(error).__name__}: {error}"
+            return _Problem(ONCE, f"the log cannot be read: {told}", "the log", told)
 
     async def leave(self) -> None:
         """Ends what is left."""
@@ -231,6 +238,8 @@ class _Playing:
                 try:
                     async with asyncio.timeout(LIMIT_S):
                         await subscription.end()
+                except CannotTellError:
+                    raise
                 except Exception as error:
                     self.trouble.append(str(error))
 
@@ -244,6 +253,8 @@ class _Playing:
                 await point(_as_text(step, self._length), "call")
                 try:
                     await self._take(step, self._store(number), own)
+                except CannotTellError:
+                    raise
                 except Exception as error:
                     told = f"{type(error).__name__}: {error}"
                     self._problem = _Problem(ONCE, f"{_as_text(step, self._length)}: {told}", "an answer", told)

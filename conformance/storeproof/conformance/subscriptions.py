@@ -15,7 +15,7 @@ from storeproof.conformance.judgement import first_segment
 from storeproof.conformance.refusals import refused_calls
 from storeproof.conformance.session import Session
 from storeproof.conformance.watchdog import Blocked, watch
-from storeproof.spec.errors import InvalidArgument
+from storeproof.spec.errors import CannotTellError, InvalidArgument
 
 RUN = "a"
 MARGIN_S = 2.0
@@ -184,7 +184,8 @@ def check_subscriptions(session: Session) -> None:
     """Every scene on an empty store, and the arguments of subscribeEvents."""
     if "subscribe" not in session.capabilities:
         return
-    wanted = {rule: scene for rule, scene in SCENES.items() if session.wants(rule)}
+    hidden = session.runner.target.hidden
+    wanted = {rule: scene for rule, scene in SCENES.items() if session.wants(rule) and rule not in hidden}
     for index, (rule, scene) in enumerate(wanted.items()):
         problem = session.runner.wait(_played(session, scene))
         if problem is None:
@@ -213,6 +214,8 @@ async def _played(session: Session, scene: Scene) -> str | None:
                 return problem
     except Blocked:
         return f"the store blocked the event loop for more than {SCENE_S:g} s"
+    except CannotTellError:
+        raise
     except Exception as error:  # whatever it is, the store raised it or did not answer
         return f"{type(error).__name__}: {error}"
     finally:
@@ -240,6 +243,8 @@ async def _bad_arguments(session: Session) -> None:
         except InvalidArgument as error:
             if first_segment(error.field) != call.refused:
                 problem = f"InvalidArgument names {error.field!r} instead of {call.refused}"
+        except CannotTellError:
+            raise
         except TypeError as error:
             if keywords.keys() == set(names.values()):  # else Python refused a missing or an unknown keyword
                 problem = f"TypeError: {error}"

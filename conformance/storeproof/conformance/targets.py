@@ -1,8 +1,9 @@
 """What can be put under test, and how each kind gets an empty store for the next program.
 
 Targets: `memory:`, `sqlite:` (a temporary file), `sqlite::memory:`, `sqlite:FILE`, `postgresql:` (the embedded server,
-or the one STOREPROOF_PG_URL names), `postgresql://…`, and `module:factory` for anybody's store. Adapters are imported
-by name only, when their target is asked for. The kit touches only what it created.
+or the one STOREPROOF_PG_URL names), `postgresql://…`, `module:factory` for anybody's store in Python, and
+`stdio:COMMAND` for one in any language. Adapters are imported by name only, when their target is asked for. The kit
+touches only what it created.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import importlib
 import inspect
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
@@ -35,6 +36,10 @@ class Target(Protocol):
     name: str
     capabilities: frozenset[str]
     """`durable` and `subscribe`, known once it was opened."""
+    hidden: Mapping[str, str]
+    """Rules that cannot be seen from where the kit stands, with the reason."""
+    elsewhere: bool
+    """Whether the store was written without regard to this specification; known once it was opened."""
 
     async def open(self) -> None:
         """Makes everything ready; raises HarnessError where that fails."""
@@ -95,6 +100,8 @@ class StoreTarget:
     ) -> None:
         self.name = name
         self.capabilities: frozenset[str] = frozenset()
+        self.hidden: Mapping[str, str] = {}
+        self.elsewhere = False
         self._factory = factory
         self._specification = specification
         self._limit_s = limit_s
@@ -195,11 +202,15 @@ def resolve(name: str, specification: Specification, limit_s: float = DEFAULT_LI
         databases = importlib.import_module("storeproof.conformance.databases")
         target: Target = databases.target(name, specification, limit_s)
         return target
+    if name.startswith("stdio:"):
+        wire = importlib.import_module("storeproof.conformance.wiretarget")
+        program: Target = wire.wire_target(name, limit_s)
+        return program
     module_name, _, attribute = name.partition(":")
     if not attribute or not all(part.isidentifier() for part in (*module_name.split("."), *attribute.split("."))):
         raise UsageError(
             f"unknown target {name!r}; a target is one of memory:, sqlite:, sqlite::memory:, sqlite:FILE, postgresql:, "
-            "postgresql://USER@HOST/DATABASE, or module:factory"
+            "postgresql://USER@HOST/DATABASE, module:factory, or stdio:COMMAND"
         )
     return StoreTarget(name, _factory(module_name, attribute), specification, limit_s)
 

@@ -9,7 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 from storeproof.conformance.checks import CHECKS
 from storeproof.conformance.failures import HarnessError, UsageError
-from storeproof.conformance.report import FailureReport, Level, Report, RuleReport, verdict_of
+from storeproof.conformance.report import FailureReport, Report, RuleReport, verdict_of
 from storeproof.conformance.runner import Runner
 from storeproof.conformance.session import Profile, Progress, Session
 from storeproof.conformance.targets import Target
@@ -77,12 +77,15 @@ def _report(session: Session, environment: dict[str, str], duration_s: float, er
     ]
     if session.selected is not None:
         environment["selected rules"] = " ".join(sorted(session.selected))
+    if session.left_out:
+        environment["left out"] = f"{session.left_out} calls with NaN or an infinity, which JSON has no words for"
     verdict = verdict_of(reports)
     return Report(
         target=session.runner.target.name,
         verdict="unknown" if error and verdict != "fails" else verdict,
         rules=reports,
-        failures=session.failures,
+        # Those that decide first; of equal ones in the order in which they were found.
+        failures=sorted(session.failures, key=lambda failure: not session.grave(failure.rules)),
         pairs=list(session.pairs.values()),
         cut_points=session.cut_points,
         outages=dict(session.outages),
@@ -95,11 +98,10 @@ def _report(session: Session, environment: dict[str, str], duration_s: float, er
 def _rule_report(session: Session, rule: Rule, failed: set[str]) -> RuleReport:
     evidence = {check: count for check, count in sorted(session.evidence[rule.id].items()) if count}
     because = _not_applicable(session, rule)
-    level: Level = "SHOULD" if rule.level == "SHOULD" else "MUST"
     return RuleReport(
         id=rule.id,
         operation=rule.operation,
-        level=level,
+        level=session.level(rule.id),
         status="failed" if rule.id in failed else "not-applicable" if because else "passed" if evidence else "untested",
         evidence=evidence,
         says=rule.says,
@@ -115,7 +117,7 @@ def _not_applicable(session: Session, rule: Rule) -> str | None:
         return f"the store is not {rule.capability}"
     if rule.operation == "subscribeEvents" and "subscribe" not in capabilities:
         return "the store does not offer subscribeEvents, which is optional"
-    return None
+    return session.runner.target.hidden.get(rule.id)
 
 
 def _versions(specification: Specification) -> dict[str, str]:
