@@ -64,7 +64,7 @@ PROFILES = {
     for profile in (
         Profile("quick", 8, 150, worlds=1, thirds=20, cut_pairs=10, loads=3, feeds=10),
         Profile("default", 30, 300, worlds=2, thirds=100, cut_pairs=12, loads=20, feeds=30, faults=5),
-        Profile("thorough", 600, 1000, thirds=5000, cut_pairs=1000, loads=300, feeds=400, faults=50),
+        Profile("thorough", 600, 1000, thirds=5000, cut_pairs=1000, loads=300, feeds=400, faults=50, most_failures=60),
     )
 }
 
@@ -183,8 +183,7 @@ class Session:
         return run
 
     def _weaker(self, rule: str, promise: str) -> bool:
-        rules = self.specification.rules
-        return rules[rule].level == "SHOULD" and rules[promise].level == "MUST"
+        return self.level(rule) == "SHOULD" and self.level(promise) == "MUST"
 
     def fail(
         self,
