@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 JOBS ?= 2
 INSTALLED := $(VENV)/.installed
 
-.PHONY: verify test races lint selftest docs clean
+.PHONY: verify test races lint selftest docs clean tanstack
 
 verify: $(INSTALLED)
 	$(BIN)/storeproof verify --jobs $(JOBS)
@@ -28,6 +28,16 @@ lint: $(INSTALLED)
 
 selftest: $(INSTALLED)
 	$(BIN)/storeproof selftest $(SELFTEST)
+
+# The published TanStack stores. LIMIT: on D1 a thousand events are a thousand round trips.
+TANSTACK := examples/tanstack
+BRIDGE := stdio:node $(TANSTACK)/bridge.mjs
+tanstack: $(INSTALLED) $(TANSTACK)/node_modules/.package-lock.json
+	$(BIN)/python $(TANSTACK)/with_postgres.py $(BIN)/storeproof verify --profile thorough --limit-s 120 $(VERIFY) \
+	    '$(BRIDGE) memory' '$(BRIDGE) postgres' '$(BRIDGE) d1 --folder .storeproof/tanstack-d1'
+
+$(TANSTACK)/node_modules/.package-lock.json: $(TANSTACK)/package-lock.json
+	cd $(TANSTACK) && npm ci
 
 docs: $(INSTALLED)
 	$(BIN)/mkdocs build --strict --quiet

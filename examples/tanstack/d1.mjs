@@ -12,8 +12,6 @@ import { buildSync } from 'esbuild'
 import { described } from './packages.mjs'
 import { startWorkerd } from './workerd.mjs'
 
-/** Each request in flight has a connection of its own, so that requests meet in workerd and not in a queue. */
-const CONNECTIONS = 64
 /** A folder without this file is somebody else's, and is not touched. */
 const MARK = 'made-by-storeproof-examples-tanstack'
 
@@ -31,15 +29,13 @@ export async function openD1({ folder }) {
     unsafeDirectSockets: [{}], // not through miniflare's own proxy, which takes ten times as long
   })
   const address = await miniflare.unsafeGetDirectURL()
-  const agent = new http.Agent({ keepAlive: true, maxSockets: CONNECTIONS })
-  const ask = (route, body) => posted(new URL(route, address), agent, body)
+  const ask = (route, body) => posted(new URL(route, address), body)
   await ask('/schema', '')
   return {
     ...described('@tanstack/workflow-store-cloudflare-d1', { capabilities: folder ? ['durable'] : [] }),
     answer: async (method, params) => JSON.parse(await ask('/', JSON.stringify({ method, params }))),
     reset: () => ask('/reset', ''),
     async close() {
-      agent.destroy()
       await dispose()
       if (!folder) rmSync(place, { recursive: true, force: true })
     },
@@ -71,9 +67,10 @@ function ownFolder(folder, fresh) {
  * The body of the Worker's answer. Whatever the store throws is answered by the Worker; where there is no answer at
  * all, nobody can say anything about the store, so this process ends.
  */
-function posted(url, agent, body) {
+function posted(url, body) {
   return new Promise((resolve) => {
-    const request = http.request(url, { agent, method: 'POST' }, (response) => {
+    // A connection for each: workerd closes one behind a long request, and the next request would meet that.
+    const request = http.request(url, { agent: false, method: 'POST' }, (response) => {
       const parts = []
       response.on('data', (part) => parts.push(part))
       response.on('error', fatal)

@@ -83,7 +83,17 @@ PROFILES = {
             kills=40,
         ),
         Profile(
-            "thorough", 600, 1000, thirds=5000, cut_pairs=1000, loads=300, feeds=400, faults=50, copies=24, kills=400
+            "thorough",
+            600,
+            1000,
+            thirds=5000,
+            cut_pairs=1000,
+            loads=300,
+            feeds=400,
+            faults=50,
+            copies=24,
+            kills=400,
+            most_failures=60,
         ),
     )
 }
@@ -233,8 +243,7 @@ class Session:
         return run
 
     def _weaker(self, rule: str, promise: str) -> bool:
-        rules = self.specification.rules
-        return rules[rule].level == "SHOULD" and rules[promise].level == "MUST"
+        return self.level(rule) == "SHOULD" and self.level(promise) == "MUST"
 
     def fail(
         self,
