@@ -44,6 +44,13 @@ def test_three_targets_share_one_table(tmp_path: Path) -> None:
     assert unfit("report", both) == []
 
 
+def test_quiet_is_the_verdict_alone(tmp_path: Path) -> None:
+    ran = storeproof("verify", "memory:", *QUICK, "--rule", "loadRun", "--quiet", folder=tmp_path)
+    assert (ran.code, ran.err) == (0, ""), ran
+    assert [line.split(":")[0] for line in ran.out.split("\n") if line and not line.startswith(" ")] == ["memory"]
+    assert "loadRun.found" not in ran.out
+
+
 def test_two_processes_print_one_report(tmp_path: Path) -> None:
     ran = storeproof("verify", "sqlite:", *QUICK, "--rule", "loadRun", "--jobs", "2", folder=tmp_path)
     assert (ran.code, "Traceback" in ran.err) == (0, False), ran

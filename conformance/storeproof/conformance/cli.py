@@ -80,6 +80,9 @@ def verify(
         ".storeproof"
     ),
     jobs: Annotated[int, typer.Option(min=1, help="Processes that share the work, each on a store of its own.")] = 1,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", "-q", help="Only failures and verdicts; neither progress nor the table.")
+    ] = False,
     claim: Annotated[
         Path | None, typer.Option(metavar="FILE", help="What the adapter claims, and which rules are known to fail.")
     ] = None,
@@ -89,7 +92,7 @@ def verify(
         from storeproof.conformance.verification import Request, verify_targets
 
         request = Request(
-            tuple(targets or ()), profile, seed, tuple(rule or ()), json, junit, limit_s, repro_dir, jobs, claim
+            tuple(targets or ()), profile, seed, tuple(rule or ()), json, junit, limit_s, repro_dir, jobs, claim, quiet
         )
         raise typer.Exit(verify_targets(request))
 

@@ -32,10 +32,12 @@ _STYLES = {
 }
 
 
-def print_reports(console: Console, reports: Sequence[Report], specification: Specification) -> None:
-    """Everything about a run: the table, why rules do not apply, the failures, the verdicts."""
+def print_reports(
+    console: Console, reports: Sequence[Report], specification: Specification, *, quiet: bool = False
+) -> None:
+    """Everything about a run: the table, why rules do not apply, the failures, the verdicts. `quiet`: the last two."""
     told = [report for report in reports if any(rule.evidence for rule in report.rules) or report.failures]
-    if told:
+    if told and not quiet:
         console.print(rule_table(console, told))
         for line in _not_applicable(told):
             say(console, line, "dim")

@@ -40,6 +40,7 @@ class Request:
     repro_dir: Path
     jobs: int = 1
     claim: Path | None = None
+    quiet: bool = False
 
 
 def verify_targets(request: Request, output: Console | None = None, messages: Console | None = None) -> int:
@@ -49,6 +50,7 @@ def verify_targets(request: Request, output: Console | None = None, messages: Co
     """
     output = output or Console(highlight=False, markup=False)
     messages = messages or Console(stderr=True, highlight=False, markup=False)
+    progress_console = Console(quiet=True) if request.quiet else messages
     specification = load()
     profile = _profile(request.profile)
     selection(specification, request.rules)
@@ -60,11 +62,11 @@ def verify_targets(request: Request, output: Console | None = None, messages: Co
         if request.jobs > 1 and is_one_place(target.name):
             raise UsageError(f"{target.name} is one place, where only one process can work; leave --jobs out")
     seed = random.SystemRandom().randrange(2**32) if request.seed is None else request.seed
-    say(messages, f"storeproof verify, profile {profile.name}, seed {seed}")
+    say(progress_console, f"storeproof verify, profile {profile.name}, seed {seed}")
     saver = _Saver(request.repro_dir, seed, specification, messages)
     reports: list[Report] = []
     for target in targets:
-        with RunProgress(messages, target.name) as progress:
+        with RunProgress(progress_console, target.name) as progress:
             on_failure = saver.for_target(target)
             if request.jobs > 1:
                 job = Job(target.name, profile, seed, request.rules, request.limit_s)
@@ -82,7 +84,7 @@ def verify_targets(request: Request, output: Console | None = None, messages: Co
                 )
         reports.append(report)
         _write(request, reports, specification)  # each time: what was found stays, whatever comes next
-    print_reports(output, reports, specification)
+    print_reports(output, reports, specification, quiet=request.quiet)
     return max(exit_code(report) for report in reports)
 
 
