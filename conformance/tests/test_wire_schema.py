@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from jsonschema import Draft202012Validator
+from jsonschema.protocols import Validator
 from referencing import Registry
 from referencing.jsonschema import DRAFT202012
 from storeproof.conformance.refusals import plain_arguments
@@ -27,7 +28,7 @@ def unfit(name: str, value: object) -> list[str]:
     registry: Registry[Any] = Registry[Any]().with_resources(
         [(each["$id"], DRAFT202012.create_resource(each)) for each in (wire, contract)]
     )
-    validator = Draft202012Validator({"$ref": f"{wire['$id']}#/$defs/{name}"}, registry=registry)
+    validator: Validator = Draft202012Validator({"$ref": f"{wire['$id']}#/$defs/{name}"}, registry=registry)
     return [error.message for error in validator.iter_errors(cast(Any, value))]
 
 

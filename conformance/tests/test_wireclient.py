@@ -41,7 +41,8 @@ def with_client(
 
 async def many(client: WireClient, number: int = 200) -> list[Any]:
     calls = [client.call("loadRun", {"runId": f"r{each}"}) for each in range(number)]
-    return await asyncio.gather(*calls)
+    found: list[Any] = await asyncio.gather(*calls)
+    return found
 
 
 def test_many_requests_in_flight_are_all_answered() -> None:
@@ -51,7 +52,8 @@ def test_many_requests_in_flight_are_all_answered() -> None:
 def test_answers_in_any_order_reach_who_asked() -> None:
     async def work(client: WireClient) -> list[Any]:
         args = [{"runId": f"r{n}", "workflowId": "w", "input": n, "now": n} for n in range(100)]
-        return await asyncio.gather(*(client.call("createRun", each) for each in args))
+        found: list[Any] = await asyncio.gather(*(client.call("createRun", each) for each in args))
+        return found
 
     created = with_client(work, "--fault", "slow")
     assert [outcome.value["run"]["input"] for outcome in created] == list(range(100))
@@ -116,7 +118,8 @@ def test_killing_leaves_no_process_and_answers_nobody() -> None:
         asked = [asyncio.create_task(client.call("loadRun", {"runId": "r"})) for _ in range(60)]
         await asyncio.sleep(0.2)
         await client.kill()
-        return await asyncio.gather(*asked, return_exceptions=True)
+        found: list[Any] = await asyncio.gather(*asked, return_exceptions=True)
+        return found
 
     outcomes = with_client(work, "--fault", "hangs")
     assert sum(isinstance(each, Killed) for each in outcomes) + outcomes.count(Returned(None)) == 60

@@ -15,7 +15,7 @@ def main() -> None:
             number = int(text[text.index(b'"id":') + 5 : text.index(b',"method"')])
             result = b"null"
             if b'"initialize"' in text:
-                said = {"protocol": 1, "name": "echo", "version": "1", "capabilities": []}
+                said: dict[str, object] = {"protocol": 1, "name": "echo", "version": "1", "capabilities": []}
                 result = json.dumps(said).encode()
             answers.append(b'{"jsonrpc":"2.0","id":%d,"result":%s}\n' % (number, result))
         whole = b"".join(answers)
