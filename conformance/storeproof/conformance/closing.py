@@ -38,14 +38,19 @@ def short_closing(model: Model, state: State, program: Program, last: int = MAX_
 
     For races, where one client's programs have shown already that those operations agree.
     """
-    names = ("loadExecution", "readEvents", "loadRunState")
-    reading = [Call(name, {"runId": run_id}) for run_id in _run_ids(program) for name in names]
     boundary = boundary_reading(model, state)
     after = state
     for call in boundary:
         after = model.step(after, call.operation, call.args).state
     rest = [call for call in plain_reading(model, after, program, last) if call.operation not in _READINGS]
-    return (*reading, Call("listRuns", {"limit": MAX_INTEGER}), *boundary, *rest)
+    return (*short_reading(program), *boundary, *rest)
+
+
+def short_reading(program: Program) -> Program:
+    """What `short_closing` begins with: the calls that only read."""
+    names = ("loadExecution", "readEvents", "loadRunState")
+    reading = [Call(name, {"runId": run_id}) for run_id in _run_ids(program) for name in names]
+    return (*reading, Call("listRuns", {"limit": MAX_INTEGER}))
 
 
 _READINGS = ("loadRun", "loadRunState", "loadExecution", "getRunTimeline", "readEvents", "listRuns")

@@ -56,7 +56,7 @@ class Profile:
     loads: int = 0
     feeds: int = 0
     faults: int = 0
-    copies: int = 4
+    copies: int = 3
     pairs: int = 0
     kills: int = 0
     most_failures: int = 12
@@ -67,7 +67,7 @@ class Profile:
 PROFILES = {
     profile.name: profile
     for profile in (
-        Profile("quick", 8, 150, worlds=1, thirds=20, cut_pairs=10, loads=3, feeds=10, pairs=80, kills=16),
+        Profile("quick", 8, 150, worlds=1, thirds=20, cut_pairs=10, loads=3, feeds=10, pairs=40, kills=8),
         Profile(
             "default",
             30,
@@ -78,8 +78,8 @@ PROFILES = {
             loads=20,
             feeds=30,
             faults=5,
-            copies=8,
-            pairs=250,
+            copies=6,
+            pairs=200,
             kills=40,
         ),
         Profile(

@@ -6,10 +6,13 @@ Told and counted as on any other stage; `wireload` and `wirekills` say what is r
 from __future__ import annotations
 
 import random
+from dataclasses import replace
+from functools import partial
 
 from storeproof.conformance.cuts import meets
 from storeproof.conformance.encounterload import Load, drawn_loads
 from storeproof.conformance.failures import HarnessError
+from storeproof.conformance.points import Cut
 from storeproof.conformance.racechecks import wanted
 from storeproof.conformance.racefindings import RaceFindings
 from storeproof.conformance.races import Tried, drawn_scenarios, pair_scenarios, reading_scenarios
@@ -18,12 +21,17 @@ from storeproof.conformance.session import Session
 from storeproof.conformance.wirekills import Round, drawn_rounds, struck
 from storeproof.conformance.wireload import again, crowd
 from storeproof.conformance.wirestage import WireStage
+from storeproof.reference.model import Model
 
 HISTORIES = "histories"
 CUTS = "cuts"
 TRIES_AGAIN = 25
 """Repetitions of a smaller scenario before it counts as right."""
 LOAD_TRIES = 3
+MOST_KILLED_WRONG = 2
+"""Rounds that may leave something wrong: a process takes long to start, and a store that forgets forgets everything."""
+REPLAYS, KILL_REPLAYS = 100, 10
+"""How often a saved failure is repeated, of a race and of a kill."""
 KILLS_AGAIN = 4
 """The same for a smaller scenario whose process is killed."""
 
@@ -60,8 +68,9 @@ def check_wire_cuts(session: Session, stage: WireStage) -> None:
     """A few requests in flight, and the process killed at a drawn moment."""
     findings = RaceFindings(session, CUTS)
     rounds = list(drawn_rounds(session.seed, session.profile.kills))
+    wrong = 0
     for index, each in enumerate(rounds):
-        if findings.enough:
+        if findings.enough or wrong >= MOST_KILLED_WRONG:
             return
         found = session.runner.wait(struck(stage, session.model, each))
         if found.unknown is not None:
@@ -69,7 +78,8 @@ def check_wire_cuts(session: Session, stage: WireStage) -> None:
         session.cut_points += found.cuts
         findings.exercised(found.rules)
         if found.wrong is not None:
-            findings.add(found.wrong, lambda smaller, each=each: _killed_again(session, stage, each, smaller))
+            findings.add(found.wrong, partial(_killed_again, session, stage, each))
+            wrong += 1
         session.tell(CUTS, index + 1, len(rounds))
 
 
@@ -101,6 +111,24 @@ def _tell(session: Session, stage: WireStage, findings: RaceFindings, scenario: 
     seen = tried(found)
     assert seen is not None
     findings.add(seen, lambda _smaller: None)
+
+
+async def replay_over_wire(stage: WireStage, model: Model, scenario: Scenario, cut: Cut | None) -> Tried | None:
+    """A saved race or kill again and again; what is wrong with the first that fails, and how many did."""
+    if cut is None:
+        found = await again(stage, model, scenario, REPLAYS, random.Random(0), REPLAYS)
+        wrong = tried(found)
+        return None if wrong is None else _counted(wrong, found.failures, found.histories)
+    failures: list[Tried] = []
+    for attempt in range(KILL_REPLAYS):
+        killed = await struck(stage, model, Round(scenario, cut.at, 0.0, retried=False).of(scenario, attempt % 5))
+        failures += [] if killed.wrong is None else [killed.wrong]
+    return _counted(failures[0], len(failures), KILL_REPLAYS) if failures else None
+
+
+def _counted(found: Tried, failures: int, repetitions: int) -> Tried:
+    message = f"in {failures} of {repetitions} repetitions: {found.wrong.message}"
+    return replace(found, wrong=replace(found.wrong, message=message))
 
 
 def tried(found: Load) -> Tried | None:

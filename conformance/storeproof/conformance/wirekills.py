@@ -67,8 +67,10 @@ def drawn_rounds(seed: int, number: int) -> Iterator[Round]:
     first = source.randrange(len(WRITERS))
     for place in range(number):
         clients: list[Program] = [(WRITERS[(first + place) % len(WRITERS)],)]
-        for _ in range(source.randrange(MOST_CLIENTS)):
-            clients.append(tuple(source.choice(WRITERS) for _ in range(source.randint(1, 2))))
+        clients += (
+            tuple(source.choice(WRITERS) for _ in range(source.randint(1, 2)))
+            for _ in range(source.randrange(MOST_CLIENTS))
+        )
         scenario = Scenario(worlds[place % 2] if place % 5 else worlds[2], tuple(clients))
         answers = source.randint(0, scenario.width)
         delay_s = source.choice((0.0, source.random() * LATEST_S))
@@ -160,7 +162,7 @@ async def _retried(
 
 
 def _blamed(model: Model, scenario: Scenario, wrong: Wrong, round_: Round) -> Wrong:
-    """The rules that the kill shows as broken in front: what had been answered is lost, or an operation is half done."""
+    """With the rules in front that the kill shows as broken: what was answered is lost, or a call is half done."""
     lost = _forgotten(model, scenario, wrong)
     retried = round_.retried and not lost
     rules = [ACKNOWLEDGED] if lost else [CONVERGES, CUT] if retried else [CUT]

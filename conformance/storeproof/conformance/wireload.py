@@ -11,12 +11,13 @@ import random
 from collections.abc import Sequence
 from itertools import count
 
+from storeproof.conformance.closing import short_reading
 from storeproof.conformance.encounterload import Load
 from storeproof.conformance.encounters import Encounter
 from storeproof.conformance.histories import Moment, Operation
 from storeproof.conformance.judgement import judge, show_outcome
 from storeproof.conformance.linearizability import Unknown
-from storeproof.conformance.programs import Arguments, Program
+from storeproof.conformance.programs import Arguments, Call, Program
 from storeproof.conformance.racejudgement import Judge, Readings, Wrong
 from storeproof.conformance.races import after, exercised
 from storeproof.conformance.relation import indeterminate
@@ -40,8 +41,10 @@ async def crowd(stage: WireStage, model: Model, scenario: Scenario, number: int,
         found.skipped = next((problem for problem in problems if problem), None)
         if found.skipped is None:
             met = [meet_over_wire(stage, copy.scenario, _delays(copy.scenario, source)) for copy in every]
-            for copy, encounter in zip(every, await asyncio.gather(*met), strict=True):
-                if await _judged(stage, model, copy, encounter, found):
+            encounters = await asyncio.gather(*met)
+            stages = await asyncio.gather(*(_read_ahead(stage, copy) for copy in every))
+            for own, encounter in zip(stages, encounters, strict=True):
+                if await _judged(own, model, encounter, found):
                     break
         return found
     for copy in reversed(every):
@@ -49,7 +52,7 @@ async def crowd(stage: WireStage, model: Model, scenario: Scenario, number: int,
         if found.skipped is not None:
             return found
         encounter = await meet_over_wire(stage, copy.scenario, _delays(copy.scenario, source))
-        if await _judged(stage, model, copy, encounter, found):
+        if await _judged(await _read_ahead(stage, copy), model, encounter, found):
             return found
     return found
 
@@ -118,8 +121,16 @@ async def _set_up(stage: WireStage, model: Model, setup: Program) -> str | None:
     return None
 
 
-async def _judged(stage: WireStage, model: Model, copy: Copy, encounter: Encounter, found: Load) -> bool:
+async def _read_ahead(stage: WireStage, copy: Copy) -> _CopyStage:
+    """The stage of a copy, with what only reads already asked for, all at once: nobody writes any more."""
+    reader = _CopyReader(stage.target.wire, copy)
+    await reader.read_ahead(*short_reading(copy.scenario.calls))
+    return _CopyStage(stage, copy, reader)
+
+
+async def _judged(stage: _CopyStage, model: Model, encounter: Encounter, found: Load) -> bool:
     """Judges a copy and reads what it left; whether there is nothing more to find out."""
+    copy = stage.copy
     own = tuple(
         each
         if each.outcome is None
@@ -128,7 +139,7 @@ async def _judged(stage: WireStage, model: Model, copy: Copy, encounter: Encount
     )
     encounter = Encounter(own, encounter.moments, (), encounter.statements, None, None)
     start = after(model, copy.scenario.setup)
-    judging = Judge(model, _CopyStage(stage, copy), copy.scenario, start, Readings(last=copy.last))
+    judging = Judge(model, stage, copy.scenario, start, Readings(last=copy.last))
     return await _took(judging, model, copy.scenario, encounter, found) or found.unknown is not None
 
 
@@ -153,13 +164,14 @@ async def _took(judging: Judge, model: Model, scenario: Scenario, encounter: Enc
 class _CopyStage(WireStage):
     """The stage as the judge of one copy sees it."""
 
-    def __init__(self, stage: WireStage, copy: Copy) -> None:
+    def __init__(self, stage: WireStage, copy: Copy, reader: WireStore) -> None:
         super().__init__(stage.target)
-        self._copy = copy
+        self.copy = copy
+        self._reader = reader
 
     @property
     def reader(self) -> WireStore:
-        return _CopyReader(self.target.wire, self._copy)
+        return self._reader
 
 
 class _CopyReader(WireStore):
@@ -169,6 +181,15 @@ class _CopyReader(WireStore):
         self.store = wire.store
         self._wire = wire
         self._copy = copy
+        self._ahead: list[tuple[Call, Outcome]] = []
+
+    async def read_ahead(self, *calls: Call) -> None:
+        """Asks for all of them at once; each answer is given out once, and none after a call that may write."""
+        outcomes = await asyncio.gather(*(self._wire.call(call.operation, call.args) for call in calls))
+        self._ahead = list(zip(calls, outcomes, strict=True))
 
     async def call(self, operation: str, args: Arguments) -> Outcome:
+        if self._ahead and (self._ahead[0][0].operation, self._ahead[0][0].args) == (operation, args):
+            return self._copy.own(operation, self._ahead.pop(0)[1])
+        self._ahead = []
         return self._copy.own(operation, await self._wire.call(operation, args))
