@@ -35,6 +35,7 @@ from storeproof.spec.jsonvalues import equal
 from storeproof.spec.loader import load
 from storeproof.spec.specification import Data
 from storeproof.spec.values import MAX_INTEGER
+from tests.command_session import storeproof
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = ROOT / "examples" / "javascript"
@@ -103,6 +104,32 @@ def test_a_changed_rule_is_found_in_the_very_lines_in_which_it_shows(tmp_path: P
         assert {(file, int(line)) for file, line in told} == set(first_wrong_lines(mutant)), mutant.id
 
 
+def test_both_runners_find_the_same_lines(tmp_path: Path) -> None:
+    data = json.loads(json.dumps(MODEL.specification.data))
+    function = data["functions"]["leaseIsFree"]
+    function["value"] = function["value"].replace("row.lease.expiresAt <= now", "row.lease.expiresAt < now")
+    assert data["functions"] != MODEL.specification.data["functions"]
+    written(data, tmp_path / "model")
+    command = ("node", EXAMPLES / "serve-model.mjs", "--model", tmp_path / "model")
+    without_python = node("run-vectors.mjs", *command)
+    with_python = storeproof("vectors", f"stdio:{' '.join(map(str, command))}", folder=tmp_path)
+    assert (without_python.returncode, with_python.code) == (1, 1), with_python
+    lines = [
+        re.findall(r"^\S+\.ndjson, line \d+: ", text, re.MULTILINE) for text in (without_python.stdout, with_python.out)
+    ]
+    assert lines[0] == lines[1] != []
+
+
+def test_the_kit_finds_nothing_wrong_with_the_store_over_the_wire(tmp_path: Path) -> None:
+    """A part of what `verify` does; the whole takes minutes."""
+    rules = ("arguments.unkeepable", "values.numbers", "ids.order", "subscribeEvents")
+    selected = [part for rule in rules for part in ("--rule", rule)]
+    target = f"stdio:node {EXAMPLES / 'serve-model.mjs'}"
+    ran = storeproof("verify", target, "--profile", "quick", "--seed", "1", *selected, folder=tmp_path, timeout_s=240)
+    assert (ran.code, ran.err.count("Traceback")) == (0, 0), ran
+    assert "conforms: 9 passed" in ran.out
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
@@ -136,6 +163,7 @@ def test_the_wire_is_spoken_as_it_is_published() -> None:
         '{"runId":"r","expectedNextIndex":0,"events":[{"type":"x\u2028","ts":1,"n":[1e22,0.9007199254740993]}]}}',
         '{"jsonrpc":"2.0","id":7,"method":"createRun","params":{"runId":"r","workflowId":"w","input":9007199254740993,"now":1}}',
         '{"jsonrpc":"2.0","id":8,"method":"createRun","params":{"runId":"r","workflowId":"w","input":"\\ud800","now":1}}',
+        f'{{"jsonrpc":"2.0","id":12,"method":"createRun","params":{{"runId":"r","workflowId":"w","input":{10**400},"now":1}}}}',
         '{"jsonrpc":"2.0","id":9,"method":"appendEvents","params":{"runId":"r","expectedNextIndex":2,"events":[]}}',
         '{"jsonrpc":"2.0","id":10,"method":"unsubscribe","params":{"subscription":"s"}}',
         '{"jsonrpc":"2.0","id":11,"method":"shutdown","params":{}}',
@@ -149,7 +177,7 @@ def test_the_wire_is_spoken_as_it_is_published() -> None:
     assert events == [{"subscription": "s", "eventIndex": 0, "event": event}]
     assert [each for each in seen if each[2] is ... and each[1]] == [
         (1, -32602, ...), (None, -32700, ...), (None, -32600, ...), (3, -32601, ...),
-        (5, -32602, ...), (7, -32602, ...), (8, -32602, ...), (9, -32001, ...),
+        (5, -32602, ...), (7, -32602, ...), (8, -32602, ...), (12, -32602, ...), (9, -32001, ...),
     ]  # fmt: skip
     assert [each[0] for each in seen if each[2] is not ...] == [2, 4, 6, 10, 11]
     conflict = next(each["error"]["data"] for each in got if each.get("id") == 9)

@@ -87,9 +87,7 @@ def test_refusals_begin_with_a_state_and_end_with_reading_it() -> None:
 
 
 def test_every_line_fits_its_schema_and_every_value_its_shape() -> None:
-    contract = contract_schema()
-    registry: Registry[Any] = Registry[Any]().with_resource(contract["$id"], DRAFT202012.create_resource(contract))
-    lines: Validator = Draft202012Validator(schema("vector"), registry=registry)
+    lines = _line_validator()
     for name, text in recorded_files().items():
         for number, line in enumerate(text.rstrip("\n").split("\n"), 1):
             assert not list(lines.iter_errors(json.loads(line))), f"{name}, line {number}"
@@ -102,6 +100,12 @@ def test_every_line_fits_its_schema_and_every_value_its_shape() -> None:
     for entry in ENTRIES:
         if isinstance(entry.outcome, Returned):
             assert problems(OPERATIONS[entry.operation].result, entry.outcome.value) == []
+
+
+def _line_validator() -> Validator:
+    contract = contract_schema()
+    registry: Registry[Any] = Registry[Any]().with_resource(contract["$id"], DRAFT202012.create_resource(contract))
+    return Draft202012Validator(schema("vector"), registry=registry)
 
 
 def _blamed(entry: Entry) -> str | None:

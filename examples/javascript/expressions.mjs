@@ -1,5 +1,5 @@
 // The expressions of the model: a closed subset of CEL, compiled to closures over an object of names.
-// The grammar is in storeproof/spec/model/NOTATION.md; one function per line of it. Nothing here knows rules or effects.
+// The grammar is in storeproof/spec/model/NOTATION.md; one method per line of it. Nothing here knows rules or effects.
 
 const TOKEN = /\s*(?:(\d+)|([A-Za-z][A-Za-z0-9_]*)|'([^'\\\n]*)'|(==|!=|<=|>=|&&|\|\||[-+!<>?:.,()[\]{}]))/y;
 const COMPARISONS = {
@@ -31,7 +31,7 @@ export function equal(a, b) {
   return names.every((name) => Object.hasOwn(b, name) && equal(a[name], b[name]));
 }
 
-/** Negative, 0 or positive. Strings by code point: `<` of JavaScript compares UTF-16 units, and puts U+1F600 before U+FF01. */
+/** Negative, 0 or positive. Strings by code point: JavaScript compares UTF-16 units, and has U+1F600 before U+FF01. */
 export function compare(a, b) {
   if (typeof a !== "string") return a < b ? -1 : a > b ? 1 : 0;
   let at = 0;
@@ -168,7 +168,8 @@ class Reader {
       const of = value;
       if (this.take(".")) {
         const name = this.word("name");
-        value = this.take("(") ? this.quantifier(of, name) : Object.assign((names) => of(names)[name], { of, field: name });
+        if (this.take("(")) value = this.quantifier(of, name);
+        else value = Object.assign((names) => of(names)[name], { of, field: name });
       } else if (this.take("[")) {
         const index = this.expression();
         this.need("]");

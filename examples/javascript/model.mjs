@@ -18,7 +18,8 @@ export class Model {
     this.operations = {};
     for (const file of readdirSync(join(folder, "operations")).sort()) {
       const operation = read("operations", file);
-      if (operation.rules.length > 0) this.operations[operation.operation] = { shape: operation.arguments, step: this.#operation(operation) };
+      if (operation.rules.length === 0) continue; // subscribeEvents: promises only
+      this.operations[operation.operation] = { shape: operation.arguments, step: this.#operation(operation) };
     }
     this.reset();
   }
@@ -123,7 +124,8 @@ export class Model {
 
   /** A function (names) => { name: row } of what an answer reads as `after.name`. */
   #after(answer, finds, each) {
-    const own = each && { [each.row]: { in: each.in, key: this.relations[each.in].key.map((part) => `${each.row}.${part}`) } };
+    const key = each && this.relations[each.in].key.map((part) => `${each.row}.${part}`);
+    const own = each && { [each.row]: { in: each.in, key } };
     const read = Object.entries({ ...finds, ...own }).filter(([name]) => answer.includes(`after.${name}`));
     return this.#finds(Object.fromEntries(read));
   }
@@ -165,7 +167,8 @@ export class Model {
     return (names) => {
       const entries = copied.flatMap(([evaluate, fields]) => {
         const giver = evaluate(names);
-        return giver === null ? [] : fields.filter((name) => Object.hasOwn(giver, name)).map((name) => [name, giver[name]]);
+        const present = giver === null ? [] : fields.filter((name) => Object.hasOwn(giver, name));
+        return present.map((name) => [name, giver[name]]);
       });
       return Object.fromEntries(entries);
     };

@@ -34,8 +34,8 @@ class Refusal extends Error {
 const CONTROL = {
   initialize({ protocol }) {
     if (protocol !== PROTOCOL) throw new Refusal("protocol", `is not ${PROTOCOL}`);
-    const capabilities = ["subscribe"];
-    return { protocol, name: "the model in JavaScript", version: "1", specRevision: REVISION, capabilities, subscribeDelayMs: 0 };
+    const about = { name: "the model in JavaScript", version: "1", specRevision: REVISION };
+    return { protocol, ...about, capabilities: ["subscribe"], subscribeDelayMs: 0 };
   },
   reset() {
     model.reset();
@@ -63,6 +63,7 @@ function check(shape, args) {
 function call(operation, args) {
   check(model.operations[operation].shape, args);
   const { result, error } = model.step(operation, args);
+  if (operation === "appendEvents") publish(); // before the answer: the delay that `initialize` states is none
   if (error === undefined) return result;
   if (error.name === "InvalidArgument") throw new Refusal(error.data.fields[0], "is refused by a rule");
   const conflict = { code: -32001, message: "the log does not end there", data: { name: error.name, ...error.data } };
@@ -97,15 +98,15 @@ function answer(line) {
   } catch (error) {
     send({ id, error: error.answer ?? { code: -32603, message: String(error) } });
   }
-  if (method === "appendEvents" || method === "subscribe") publish();
+  if (method === "subscribe") publish();
   if (method === "shutdown") process.stdin.destroy();
 }
 
 /** JSON.parse rounds an integer that no double holds. The contract has it refused: it becomes an infinity, which is. */
 function exactNumbers(line) {
   return line.replace(/"(?:[^"\\]|\\.)*"|-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?/g, (token) => {
-    const exact = !/^-?\d+$/.test(token) || BigInt(token) === BigInt(Number(token));
-    return exact ? token : "1e999";
+    const [integer, double] = [/^-?\d+$/.test(token), Number(token)];
+    return integer && Number.isFinite(double) && BigInt(token) !== BigInt(double) ? "1e999" : token;
   });
 }
 
