@@ -40,7 +40,7 @@ class Odd(MemoryStore):
             case "broken":
                 raise RuntimeError("a defect of the store")
             case "wrong":
-                return cast(Any, {"runId": "wrong"})
+                return cast(Run, {"runId": "wrong"})
             case _:
                 return await super().load_run(run_id=run_id)
         return None

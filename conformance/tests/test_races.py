@@ -21,6 +21,7 @@ from storeproof.conformance.embedded import embedded_url
 from storeproof.conformance.encounters import Encounter, meet
 from storeproof.conformance.exploring import Explorer
 from storeproof.conformance.lockwatch import LockWatch
+from storeproof.conformance.outputs import Outputs
 from storeproof.conformance.programs import Call
 from storeproof.conformance.racejudgement import CLAIMS, SNAPSHOTS, Readings
 from storeproof.conformance.races import Exploration, explore
@@ -381,7 +382,7 @@ def test_a_budget_that_is_too_small_is_no_verdict(monkeypatch: pytest.MonkeyPatc
         return verify(*given, **options, checks=("interleavings",))
 
     monkeypatch.setattr("storeproof.conformance.verification.verify", only_races)
-    request = Request(("sqlite:",), "quick", 3, (), None, None, 10.0, tmp_path)
+    request = Request(("sqlite:",), "quick", 3, (), Outputs(), 10.0, tmp_path)
     assert verify_targets(request) == 3
 
 

@@ -8,11 +8,9 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from html import escape
-from pathlib import Path
 from typing import NamedTuple
 
-from storeproof.conformance.failures import UsageError
-from storeproof.conformance.report import Report, counted, expected_rules, read_reports
+from storeproof.conformance.report import Report, counted, expected_rules
 
 LABEL = "storeproof"
 GLYPH = 6.5
@@ -64,20 +62,6 @@ def badge_svg(reports: Sequence[Report]) -> str:
         '<g fill="#fff" font-family="Verdana,Geneva,DejaVu Sans,sans-serif" font-size="11">'
         f"{_text(LABEL, MARGIN, left)}{_text(found.message, left + MARGIN, right)}</g></svg>\n"
     )
-
-
-def write_badge(file: Path, json_file: Path | None, svg_file: Path | None) -> None:
-    """Writes the badge of a report file; without files its JSON is printed. Raises UsageError."""
-    reports = read_reports(file)
-    made = {json_file: badge_json, svg_file: badge_svg}
-    for path, make in made.items():
-        if path is not None:
-            try:
-                path.write_text(make(reports), encoding="utf-8")
-            except OSError as error:
-                raise UsageError(f"{path} cannot be written: {error.strerror or error}") from error
-    if json_file is None and svg_file is None:
-        print(badge_json(reports), end="")
 
 
 def _text(text: str, x: int, width: int) -> str:

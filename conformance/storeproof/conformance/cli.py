@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 CONFORMANCE_EXTRA = "pip install 'storeproof[conformance]'"
+BADGE = "Writes a badge: a picture where the name ends in .svg, else JSON for shields.io; repeatable."
 
 try:
     import typer
@@ -76,6 +77,9 @@ def verify(
     ] = None,
     json: Annotated[Path | None, typer.Option(metavar="FILE", help="Writes the report as JSON.")] = None,
     junit: Annotated[Path | None, typer.Option(metavar="FILE", help="Writes the report as JUnit XML.")] = None,
+    html: Annotated[Path | None, typer.Option(metavar="FILE", help="Writes the report as one page of HTML.")] = None,
+    markdown: Annotated[Path | None, typer.Option(metavar="FILE", help="Writes a summary for CI.")] = None,
+    badge: Annotated[list[Path] | None, typer.Option(metavar="FILE", help=BADGE)] = None,
     limit_s: Annotated[float, typer.Option(min=0.001, help="Seconds after which an operation counts as hanging.")] = 10,
     repro_dir: Annotated[Path, typer.Option(metavar="DIR", help="Where failing programs are saved.")] = Path(
         ".storeproof"
@@ -90,10 +94,12 @@ def verify(
 ) -> None:
     """Hold one store or several to the contract."""
     with _errors_told():
+        from storeproof.conformance.outputs import Outputs
         from storeproof.conformance.verification import Request, verify_targets
 
+        outputs = Outputs(json, junit, html, markdown, tuple(badge or ()))
         request = Request(
-            tuple(targets or ()), profile, seed, tuple(rule or ()), json, junit, limit_s, repro_dir, jobs, claim, quiet
+            tuple(targets or ()), profile, seed, tuple(rule or ()), outputs, limit_s, repro_dir, jobs, claim, quiet
         )
         raise typer.Exit(verify_targets(request))
 
@@ -140,18 +146,39 @@ def vectors(
 
 
 @app.command()
-def badge(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="A report: what verify --json wrote.")],
-    json: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Writes JSON for an endpoint of shields.io.")
-    ] = None,
-    svg: Annotated[Path | None, typer.Option(metavar="FILE", help="Writes the picture.")] = None,
+def report(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="What `verify --json` wrote.")],
+    html: Annotated[Path | None, typer.Option(metavar="FILE", help="Writes one page of HTML.")] = None,
+    markdown: Annotated[Path | None, typer.Option(metavar="FILE", help="Writes a summary for CI.")] = None,
+    junit: Annotated[Path | None, typer.Option(metavar="FILE", help="Writes JUnit XML.")] = None,
+    badge: Annotated[list[Path] | None, typer.Option(metavar="FILE", help=BADGE)] = None,
 ) -> None:
-    """Make the badge of a run: as JSON on standard output, or as files."""
+    """Show the report of a run again, or make files of it."""
     with _errors_told():
-        from storeproof.conformance.badge import write_badge
+        from storeproof.conformance.outputs import Outputs
+        from storeproof.conformance.report import read_reports
+        from storeproof.conformance.terminal import print_reports
+        from storeproof.spec.loader import load
 
-        write_badge(file, json, svg)
+        outputs = Outputs(junit=junit, html=html, markdown=markdown, badges=tuple(badge or ()))
+        outputs.check()
+        reports = read_reports(file)
+        outputs.write(reports, load())
+        if outputs.none:
+            print_reports(_console(), reports, load())
+
+
+@app.command()
+def diff(
+    before: Annotated[Path, typer.Argument(metavar="A", help="What `verify --json` wrote.")],
+    after: Annotated[Path, typer.Argument(metavar="B", help="The same of another run, or of another adapter.")],
+) -> None:
+    """Show what changed between two reports: exit code 0 when nothing did, 1 when something did."""
+    with _errors_told():
+        from storeproof.conformance.report import read_reports
+        from storeproof.conformance.reportdiff import print_difference
+
+        raise typer.Exit(print_difference(_console(), read_reports(before), read_reports(after)))
 
 
 @app.command()

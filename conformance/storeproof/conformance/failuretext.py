@@ -44,7 +44,7 @@ def failure_text(failure: FailureReport, specification: Specification, target: s
     most = 2 if failure.clients else VALUE_LINES  # a timeline needs the room
     expected, actual = around_the_difference(printable(failure.expected), printable(failure.actual), width * most // 2)
     lines += _labelled("expected", expected, width, most) + _labelled("actual", actual, width, most)
-    lines += [_where(failure), "", "What to do:", f"    storeproof rules {failure.rules[0]}"]
+    lines += [where_found(failure), "", "What to do:", f"    storeproof rules {failure.rules[0]}"]
     if failure.repro:
         lines.append(f"    storeproof replay {quoted(failure.repro)} --target {quoted(target)}")
     return "\n".join(line.rstrip() for line in lines)
@@ -52,8 +52,8 @@ def failure_text(failure: FailureReport, specification: Specification, target: s
 
 def _race(failure: FailureReport, width: int) -> list[str]:
     """The setup shortly, for the repro file has it; then who did what when."""
-    setup = f" after a setup of {_counted(len(failure.program))}" if failure.program else ""
-    calls = _counted(sum(map(len, failure.clients)))
+    setup = f" after a setup of {counted_calls(len(failure.program))}" if failure.program else ""
+    calls = counted_calls(sum(map(len, failure.clients)))
     who = f"{len(failure.clients)} clients make {calls}" if len(failure.clients) > 1 else f"One client makes {calls}"
     lines = [f"{who}{setup} (check: {failure.check}):"]
     if failure.program:
@@ -61,7 +61,8 @@ def _race(failure: FailureReport, width: int) -> list[str]:
     return [*lines, "", *_timeline(failure, width)]
 
 
-def _counted(calls: int) -> str:
+def counted_calls(calls: int) -> str:
+    """`1 call`, `2 calls`."""
     return f"{calls} call{'' if calls == 1 else 's'}"
 
 
@@ -134,7 +135,8 @@ def _folded(text: str, width: int) -> list[str]:
     return [text[at : at + width] for at in range(0, len(text), width)] or [""]
 
 
-def _where(failure: FailureReport) -> str:
+def where_found(failure: FailureReport) -> str:
+    """At which step, and since when the state was wrong."""
     if failure.clients:
         calls = len(failure.program) + sum(map(len, failure.clients))
         return "found reading the state afterwards" if failure.step > calls else "found in an answer"

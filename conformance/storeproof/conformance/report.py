@@ -146,6 +146,7 @@ class Report(Part):
     failures: list[FailureReport]
     expected: list[FailureReport] = Field(default=[], description="Failures of rules that are expected to fail.")
     claim: ClaimReport | None = Field(default=None, description="What the claim file said, where there was one.")
+    programs: dict[str, int] = Field(default={}, description="By check: how many programs of one client were run.")
     cut_points: int = Field(default=0, description="How many cuts of operations took place.")
     outages: dict[str, int] = Field(default={}, description="By fault: how often a database failed under load.")
     pairs: list[PairReport] = Field(default=[], description="What the check `interleavings` explored.")

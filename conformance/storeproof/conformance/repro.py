@@ -15,8 +15,7 @@ from storeproof.conformance.failures import UsageError
 from storeproof.conformance.pictures import picture
 from storeproof.conformance.portable import printable, restored
 from storeproof.conformance.programs import REOPEN, Call, Program
-from storeproof.conformance.report import FailureReport as Failure
-from storeproof.conformance.report import Part, RunCut, RunMoment, RunStep, Text
+from storeproof.conformance.report import FailureReport, Part, RunCut, RunMoment, RunStep, Text
 from storeproof.conformance.scenarios import Scenario
 from storeproof.conformance.versions import kit_version
 from storeproof.spec.specification import Specification
@@ -52,27 +51,27 @@ class Repro(Part):
     )
 
 
-def save(failure: Failure, target: str, seed: int, folder: Path, specification: Specification) -> Path:
+def save(failure: FailureReport, target: str, seed: int, folder: Path, specification: Specification) -> Path:
     """Writes the repro file of a failure, and the picture of a race beside it. Raises OSError.
 
     The same failure has the same name.
     """
-    repro = Repro(
-        storeproof=kit_version(),
-        specification=specification.revision,
-        target=target,
-        seed=seed,
-        **{name: getattr(failure, name) for name in _SHARED},
-    )
-    text = json.dumps(repro.model_dump(), indent=1, allow_nan=False) + "\n"
-    identity = [target, repro.rules, failure.program, *([failure.clients] if failure.clients else [])]
+    text = repro_text(failure, target, seed, specification.revision, kit_version())
+    identity = [target, failure.rules, failure.program, *([failure.clients] if failure.clients else [])]
     digest = hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:8]
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{repro.rules[0]}-{digest}.json"
+    path = folder / f"{failure.rules[0]}-{digest}.json"
     path.write_text(text, encoding="utf-8")
     if failure.moments:
         path.with_suffix(".svg").write_text(picture(failure), encoding="utf-8")
     return path
+
+
+def repro_text(failure: FailureReport, target: str, seed: int, revision: str, version: str) -> str:
+    """The text of the repro file; `revision` of the specification and `version` of the kit are those of the run."""
+    shared = {name: getattr(failure, name) for name in _SHARED}
+    repro = Repro(storeproof=version, specification=revision, target=target, seed=seed, **shared)
+    return json.dumps(repro.model_dump(), indent=1, allow_nan=False) + "\n"
 
 
 def load(path: Path, specification: Specification) -> Repro:

@@ -113,6 +113,8 @@ class Session:
     failures: list[FailureReport] = field(default_factory=list[FailureReport])
     pairs: dict[tuple[str, str], PairReport] = field(default_factory=dict[tuple[str, str], PairReport])
     """What was explored of every two operations."""
+    programs: Counter[str] = field(default_factory=Counter[str])
+    """How many programs of one client were run, by check."""
     cut_points: int = 0
     """How many cuts took place."""
     outages: Counter[str] = field(default_factory=Counter[str])
@@ -218,6 +220,7 @@ class Session:
             baseline = baseline and avoidance.program(baseline)
         run = self.runner.run(program, closing)
         self.left_out += run.left_out
+        self.programs[check] += 1
         for rule, count in run.exercised.items():
             self.evidence[rule][check] += count
         for judgement in run.tolerated:

@@ -80,9 +80,10 @@ def merged_reports(reports: Sequence[Report], error: str | None = None) -> Repor
     rules = [_merged_rule(each) for each in zip(*(report.rules for report in reports), strict=True)]
     errors = [report.error for report in reports if report.error] + ([error] if error else [])
     verdict = verdict_of(rules)
-    outages: Counter[str] = Counter()
+    outages, programs = Counter[str](), Counter[str]()
     for report in reports:
         outages.update(report.outages)
+        programs.update(report.programs)
     return first.model_copy(
         update={
             "rules": rules,
@@ -91,6 +92,7 @@ def merged_reports(reports: Sequence[Report], error: str | None = None) -> Repor
             "pairs": _merged_pairs([pair for report in reports for pair in report.pairs]),
             "cut_points": sum(report.cut_points for report in reports),
             "outages": dict(outages),
+            "programs": dict(programs),
             "environment": first.environment | {"jobs": str(len(reports))},
             "duration_s": max(report.duration_s for report in reports),
             "error": errors[0] if errors else None,

@@ -13,11 +13,10 @@ from rich.text import Text
 from storeproof.conformance.failuretext import failure_text
 from storeproof.conformance.portable import printable
 from storeproof.conformance.report import Report, RuleReport, verdict_text
+from storeproof.conformance.resting import excused, explored, summary, unexercised
 from storeproof.spec.specification import Specification
 
 CROSS_CUTTING = "cross-cutting promises"
-MOST_NAMED = 12
-"""Rules named behind a verdict; the table shows all."""
 _STYLES = {
     "passed": "green",
     "failed": "bold red",
@@ -120,56 +119,26 @@ def _not_applicable(reports: Sequence[Report]) -> Iterable[str]:
         yield f"n/a{where}: {name}: {because}"
 
 
-def _explored(report: Report) -> Iterable[str]:
-    """How far races and cuts were looked into."""
-    if report.pairs:
-        complete = sum(pair.complete for pair in report.pairs)
-        schedules = sum(pair.schedules for pair in report.pairs)
-        far = "all completely" if complete == len(report.pairs) else f"{complete} of them completely"
-        far = far if complete else "a sample of them"
-        yield f"interleavings: {schedules:,} schedules; {len(report.pairs)} pairs of operations explored, {far}"
-    if report.cut_points:
-        yield f"cuts: {report.cut_points:,} points at which an operation was cut off or its process killed"
-    if report.outages:
-        yield f"under load: {', '.join(f'{name} {count}' for name, count in report.outages.items())}"
-
-
-def _claim(report: Report) -> Iterable[str]:
-    """What the claim file made of the verdict: what is wrong with it, then what it excuses."""
-    if report.claim is None:
-        return
-    for problem in report.claim.problems:
-        yield f"the claim file: {problem}"
-    issues = {each.rule: f" ({each.issue})" if each.issue else "" for each in report.claim.expected}
-    for rule in report.rules:
-        if rule.status == "expected-failure":
-            yield f"expected failure {rule.id}: {rule.because}{issues[rule.id]}"
-
-
 def _short_target(name: str) -> str:
     return name if len(name) <= 12 else f"{name[:11]}…"
 
 
 def _print_verdict(console: Console, report: Report) -> None:
-    counts = {
-        status: sum(rule.status == status for rule in report.rules)
-        for status in ("passed", "failed", "stale", "untested")
-    }
-    said = ", ".join(f"{count} {status}" for status, count in counts.items() if count) or "no rule exercised"
     console.print()
     say(
         console,
-        f"{report.target}  {verdict_text(report)}: {said}, in {report.duration_s:.1f} s",
+        f"{report.target}  {verdict_text(report)}: {summary(report)}, in {report.duration_s:.1f} s",
         _STYLES.get(report.verdict, "bold"),
     )
-    for line in _explored(report):
+    for line in explored(report):
         say(console, f"  {line}")
-    for line in _claim(report):
-        say(console, f"  {line}")
-    untested = [rule.id for rule in report.rules if rule.status == "untested"]
+    for problem in report.claim.problems if report.claim else ():
+        say(console, f"  the claim file: {problem}")
+    for line in excused(report):
+        say(console, f"  expected failure {line}")
+    untested = unexercised(report)
     if untested and report.error is None:
-        more = f" and {len(untested) - MOST_NAMED} more" if len(untested) > MOST_NAMED else ""
-        say(console, f"  never exercised: {', '.join(untested[:MOST_NAMED])}{more}")
+        say(console, f"  {untested}")
     shown = [f"{name} {value}" for name, value in report.environment.items() if name != "selected rules"]
     say(console, f"  {', '.join(shown)}", "dim")
     if report.error:

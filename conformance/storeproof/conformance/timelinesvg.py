@@ -92,10 +92,13 @@ class _Lane:
     labels: float
 
 
-def timeline_svg(moments: Sequence[Moment], clients: int, states: Sequence[str] = (), title: str = "") -> str:
+def timeline_svg(
+    moments: Sequence[Moment], clients: int, states: Sequence[str] = (), title: str = "", salt: str = ""
+) -> str:
     """The text of the file. Two runs with the same moments give the same text.
 
     `states` are the model's states after each operation in the order that fits, one line each, printed below.
+    `salt` tells two pictures of the same run apart that stand on one page.
     """
     count = max([clients, 1, *(moment.client + 1 for moment in moments)])
     said = [fitted(wordings(moment), _ROOM.get(count, _LEAST_ROOM)) for moment in moments]
@@ -104,7 +107,8 @@ def timeline_svg(moments: Sequence[Moment], clients: int, states: Sequence[str] 
     described = timeline_text(moments, count, most_lines=len(moments) + 1)
     root = Element("svg", {"xmlns": "http://www.w3.org/2000/svg", "role": "img", "class": "storeproof-timeline"})
     # One page may hold several: names inside are their own.
-    own = f"t{zlib.crc32(repr((name, described, states)).encode('utf-8', 'backslashreplace')):08x}"
+    content = f"{(name, described, states)!r}{salt}"
+    own = f"t{zlib.crc32(content.encode('utf-8', 'backslashreplace')):08x}"
     SubElement(root, "title", id=f"{own}-title").text = name
     SubElement(root, "desc", id=f"{own}-text").text = "\n".join([described, *map(flat, states)])
     root.set("aria-labelledby", f"{own}-title")

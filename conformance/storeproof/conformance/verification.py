@@ -13,9 +13,9 @@ from pathlib import Path
 from rich.console import Console
 from storeproof.conformance.claims import Claim, read_claim
 from storeproof.conformance.failures import UsageError
-from storeproof.conformance.junit import junit_xml
+from storeproof.conformance.outputs import Outputs
 from storeproof.conformance.progress import RunProgress
-from storeproof.conformance.report import FailureReport, Report, reports_json
+from storeproof.conformance.report import FailureReport, Report
 from storeproof.conformance.repro import save
 from storeproof.conformance.session import PROFILES, Profile
 from storeproof.conformance.shards import Job, verify_in_shares
@@ -34,8 +34,7 @@ class Request:
     profile: str
     seed: int | None
     rules: tuple[str, ...]
-    json: Path | None
-    junit: Path | None
+    outputs: Outputs
     limit_s: float
     repro_dir: Path
     jobs: int = 1
@@ -54,8 +53,7 @@ def verify_targets(request: Request, output: Console | None = None, messages: Co
     specification = load()
     profile = _profile(request.profile)
     selection(specification, request.rules)
-    for file in (request.json, request.junit):
-        _must_be_writable(file)
+    request.outputs.check()
     claim = _claim(request, specification)
     targets = [resolve(name, specification, request.limit_s) for name in request.targets or REFERENCE_TARGETS]
     for target in targets:
@@ -83,7 +81,7 @@ def verify_targets(request: Request, output: Console | None = None, messages: Co
                     claim=claim,
                 )
         reports.append(report)
-        _write(request, reports, specification)  # each time: what was found stays, whatever comes next
+        request.outputs.write(reports, specification)  # each time: what was found stays, whatever comes next
     print_reports(output, reports, specification, quiet=request.quiet)
     return max(exit_code(report) for report in reports)
 
@@ -133,22 +131,3 @@ def _claim(request: Request, specification: Specification) -> Claim | None:
     if request.jobs > 1:
         raise UsageError("whether an entry of a claim is stale only a whole run can tell; leave --jobs out")
     return read_claim(request.claim, specification)
-
-
-def _must_be_writable(file: Path | None) -> None:
-    if file is None:
-        return
-    if file.is_dir() or not file.absolute().parent.is_dir():
-        raise UsageError(
-            f"{file} cannot be written: {'it is a folder' if file.is_dir() else 'its folder is not there'}"
-        )
-
-
-def _write(request: Request, reports: list[Report], specification: Specification) -> None:
-    try:
-        if request.json:
-            request.json.write_text(reports_json(reports), encoding="utf-8")
-        if request.junit:
-            request.junit.write_text(junit_xml(reports, specification), encoding="utf-8")
-    except OSError as error:
-        raise UsageError(f"the report could not be written: {error}") from error

@@ -103,6 +103,7 @@ def _report(
         expected=session.known_failures,
         claim=claim_said,
         pairs=list(session.pairs.values()),
+        programs=dict(session.programs),
         cut_points=session.cut_points,
         outages=dict(session.outages),
         environment=environment,
