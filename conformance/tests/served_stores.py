@@ -7,7 +7,7 @@ import os
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 from storeproof.adapters.memory import MemoryStore
 from storeproof.spec.errors import StoreUnavailable
