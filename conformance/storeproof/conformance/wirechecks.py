@@ -46,17 +46,21 @@ def check_wire_histories(session: Session, stage: WireStage) -> None:
     crowds.sort(key=lambda each: each.clients[0][0].operation != each.clients[1][0].operation)
     more = [*reading_scenarios(), *drawn_scenarios(session.seed, profile.thirds)]
     more = [each for each in more if wanted(session, each)]
-    crowds += source.sample(more, min(len(more), profile.thirds // 10))
-    loads = list(drawn_loads(session.seed, profile.loads))
+    crowds = session.avoidance.scenarios([*crowds, *source.sample(more, min(len(more), profile.thirds // 10))])
+    loads = [session.avoidance.load(each) for each in drawn_loads(session.seed, profile.loads)]
     findings = RaceFindings(session, HISTORIES)
     total = len(crowds) + len(loads)
     for index, scenario in enumerate([*crowds, *loads]):
         if findings.enough:
             return
         if index < len(crowds):
-            found = session.runner.wait(crowd(stage, session.model, scenario, profile.copies, source))
+            found = session.runner.wait(
+                crowd(stage, session.model, scenario, profile.copies, source, session.avoidance)
+            )
         else:
-            found = session.runner.wait(again(stage, session.model, scenario, LOAD_TRIES, source))
+            found = session.runner.wait(
+                again(stage, session.model, scenario, LOAD_TRIES, source, avoidance=session.avoidance)
+            )
         _known(found)
         findings.exercised(found.rules)
         if found.wrong is not None:
@@ -67,12 +71,13 @@ def check_wire_histories(session: Session, stage: WireStage) -> None:
 def check_wire_cuts(session: Session, stage: WireStage) -> None:
     """A few requests in flight, and the process killed at a drawn moment."""
     findings = RaceFindings(session, CUTS)
-    rounds = list(drawn_rounds(session.seed, session.profile.kills))
+    drawn = drawn_rounds(session.seed, session.profile.kills)
+    rounds = [each for each in drawn if session.avoidance.spares(each.scenario)]
     wrong = 0
     for index, each in enumerate(rounds):
         if findings.enough or wrong >= MOST_KILLED_WRONG:
             return
-        found = session.runner.wait(struck(stage, session.model, each))
+        found = session.runner.wait(struck(stage, session.model, each, session.avoidance))
         if found.unknown is not None:
             raise HarnessError(f"the checker could not judge what a killed process left: {found.unknown}")
         session.cut_points += found.cuts
@@ -85,7 +90,7 @@ def check_wire_cuts(session: Session, stage: WireStage) -> None:
 
 def _killed_again(session: Session, stage: WireStage, like: Round, smaller: Scenario) -> Tried | None:
     for attempt in range(KILLS_AGAIN):
-        found = session.runner.wait(struck(stage, session.model, like.of(smaller, attempt)))
+        found = session.runner.wait(struck(stage, session.model, like.of(smaller, attempt), session.avoidance))
         if found.wrong is not None:
             return found.wrong
     return None
@@ -102,7 +107,9 @@ def _tell(session: Session, stage: WireStage, findings: RaceFindings, scenario: 
     source = random.Random(session.seed)
 
     def once_more(smaller: Scenario) -> Tried | None:
-        return tried(session.runner.wait(again(stage, session.model, smaller, TRIES_AGAIN, source)))
+        return tried(
+            session.runner.wait(again(stage, session.model, smaller, TRIES_AGAIN, source, avoidance=session.avoidance))
+        )
 
     alone = once_more(scenario)
     if alone is not None:

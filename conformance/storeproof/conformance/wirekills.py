@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from itertools import count
 
+from storeproof.conformance.avoidance import Avoidance
 from storeproof.conformance.catalogue import WORLDS, WRITERS
 from storeproof.conformance.cutblame import ACKNOWLEDGED, CONVERGES, CUT
 from storeproof.conformance.encounters import Encounter
@@ -77,7 +78,7 @@ def drawn_rounds(seed: int, number: int) -> Iterator[Round]:
         yield Round(scenario, answers, delay_s, retried=source.random() < 0.5)
 
 
-async def struck(stage: WireStage, model: Model, round_: Round) -> Struck:
+async def struck(stage: WireStage, model: Model, round_: Round, avoidance: Avoidance | None = None) -> Struck:
     """Runs a round and judges what is left."""
     found = Struck()
     scenario = round_.scenario
@@ -90,7 +91,7 @@ async def struck(stage: WireStage, model: Model, round_: Round) -> Struck:
         history, moments = await _retried(stage, history, moments)
     encounter = Encounter(history, moments, (), (), 0, None)
     start = after(model, scenario.setup)
-    verdict = await Judge(model, stage, scenario, start, Readings()).judged(encounter)
+    verdict = await Judge(model, stage, scenario, start, Readings(avoidance=avoidance)).judged(encounter)
     if isinstance(verdict, Unknown):
         found.unknown = verdict.reason
     elif isinstance(verdict, Wrong):

@@ -11,6 +11,7 @@ import random
 from collections.abc import Sequence
 from itertools import count
 
+from storeproof.conformance.avoidance import Avoidance
 from storeproof.conformance.closing import short_reading
 from storeproof.conformance.encounterload import Load
 from storeproof.conformance.encounters import Encounter
@@ -31,8 +32,18 @@ LONGEST_DELAY_S = 0.003
 """How much later than the others a client may begin."""
 
 
-async def crowd(stage: WireStage, model: Model, scenario: Scenario, number: int, source: random.Random) -> Load:
-    """Runs so many copies of a scenario after one reset, until one history is wrong."""
+async def crowd(
+    stage: WireStage,
+    model: Model,
+    scenario: Scenario,
+    number: int,
+    source: random.Random,
+    avoidance: Avoidance | None = None,
+) -> Load:
+    """Runs so many copies of a scenario after one reset, until one history is wrong.
+
+    `avoidance` keeps the reading at the end away from rules that are known to fail.
+    """
     found = Load()
     every = list(copies(model.specification, scenario, number))
     await stage.target.reset()
@@ -44,7 +55,7 @@ async def crowd(stage: WireStage, model: Model, scenario: Scenario, number: int,
             encounters = await asyncio.gather(*met)
             stages = await asyncio.gather(*(_read_ahead(stage, copy) for copy in every))
             for own, encounter in zip(stages, encounters, strict=True):
-                if await _judged(own, model, encounter, found):
+                if await _judged(own, model, encounter, found, avoidance):
                     break
         return found
     for copy in reversed(every):
@@ -52,13 +63,19 @@ async def crowd(stage: WireStage, model: Model, scenario: Scenario, number: int,
         if found.skipped is not None:
             return found
         encounter = await meet_over_wire(stage, copy.scenario, _delays(copy.scenario, source))
-        if await _judged(await _read_ahead(stage, copy), model, encounter, found):
+        if await _judged(await _read_ahead(stage, copy), model, encounter, found, avoidance):
             return found
     return found
 
 
 async def again(
-    stage: WireStage, model: Model, scenario: Scenario, repetitions: int, source: random.Random, most_wrong: int = 1
+    stage: WireStage,
+    model: Model,
+    scenario: Scenario,
+    repetitions: int,
+    source: random.Random,
+    most_wrong: int = 1,
+    avoidance: Avoidance | None = None,
 ) -> Load:
     """Runs a scenario alone, after a reset each time, until so many histories were wrong; the first one is kept."""
     found = Load()
@@ -68,7 +85,7 @@ async def again(
         if found.skipped is not None:
             return found
         encounter = await meet_over_wire(stage, scenario, _delays(scenario, source))
-        judging = Judge(model, stage, scenario, after(model, scenario.setup), Readings())
+        judging = Judge(model, stage, scenario, after(model, scenario.setup), Readings(avoidance=avoidance))
         if await _took(judging, model, scenario, encounter, found) and found.failures >= most_wrong:
             return found
         if found.unknown is not None:
@@ -128,7 +145,9 @@ async def _read_ahead(stage: WireStage, copy: Copy) -> _CopyStage:
     return _CopyStage(stage, copy, reader)
 
 
-async def _judged(stage: _CopyStage, model: Model, encounter: Encounter, found: Load) -> bool:
+async def _judged(
+    stage: _CopyStage, model: Model, encounter: Encounter, found: Load, avoidance: Avoidance | None
+) -> bool:
     """Judges a copy and reads what it left; whether there is nothing more to find out."""
     copy = stage.copy
     own = tuple(
@@ -139,7 +158,7 @@ async def _judged(stage: _CopyStage, model: Model, encounter: Encounter, found: 
     )
     encounter = Encounter(own, encounter.moments, (), encounter.statements, None, None)
     start = after(model, copy.scenario.setup)
-    judging = Judge(model, stage, copy.scenario, start, Readings(last=copy.last))
+    judging = Judge(model, stage, copy.scenario, start, Readings(last=copy.last, avoidance=avoidance))
     return await _took(judging, model, copy.scenario, encounter, found) or found.unknown is not None
 
 
