@@ -6,7 +6,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: verify test races lint selftest docs clean
+.PHONY: verify test races tanstack-reverse lint selftest docs clean
 
 verify: $(INSTALLED)
 	$(BIN)/storeproof verify
@@ -16,6 +16,10 @@ test: $(INSTALLED)
 
 races: $(INSTALLED)
 	$(BIN)/python -m pytest -q -n 2 -m races
+
+# Node 20 with npm: the published TanStack Workflow runtime on the three adapters.
+tanstack-reverse: $(INSTALLED)
+	$(BIN)/python -m pytest -q examples/tanstack/reverse
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .

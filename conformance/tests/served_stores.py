@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import os
+import subprocess
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 from storeproof.adapters.memory import MemoryStore
 from storeproof.spec.errors import StoreUnavailable
@@ -34,13 +34,13 @@ class Odd(MemoryStore):
                 await asyncio.Event().wait()
             case "noise":
                 print("printed by Python")
-                os.system("echo printed by a child")
+                subprocess.run(["echo", "printed by a child"], check=True)
             case "away":
                 raise StoreUnavailable("no connection", retryable=True)
             case "broken":
                 raise RuntimeError("a defect of the store")
             case "wrong":
-                return cast(Any, {"runId": "wrong"})
+                return cast(Run, {"runId": "wrong"})
             case _:
                 return await super().load_run(run_id=run_id)
         return None
