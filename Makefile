@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 JOBS ?= 2
 INSTALLED := $(VENV)/.installed
 
-.PHONY: verify test races lint selftest docs clean tanstack
+.PHONY: verify test races lint selftest docs clean tanstack tanstack-reverse
 
 verify: $(INSTALLED)
 	$(BIN)/storeproof verify --jobs $(JOBS)
@@ -18,6 +18,10 @@ test: $(INSTALLED)
 
 races: $(INSTALLED)
 	$(BIN)/python -m pytest -q -n 2 -m races
+
+# Node 20 with npm: the published TanStack Workflow runtime on the three adapters.
+tanstack-reverse: $(INSTALLED)
+	$(BIN)/python -m pytest -q examples/tanstack/reverse
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .

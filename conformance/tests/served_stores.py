@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import os
+import subprocess
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -34,7 +34,7 @@ class Odd(MemoryStore):
                 await asyncio.Event().wait()
             case "noise":
                 print("printed by Python")
-                os.system("echo printed by a child")
+                subprocess.run(["echo", "printed by a child"], check=True)
             case "away":
                 raise StoreUnavailable("no connection", retryable=True)
             case "broken":

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 import signal
 import subprocess
 import sys
@@ -251,4 +253,18 @@ def test_a_reset_that_fails_is_an_error_and_not_the_end(tmp_path: Path) -> None:
         error = session.ask("reset")
         assert (error["code"], "the disk is full" in error["message"]) == (-32603, True)
         assert session.ask("shutdown") is None
+        assert session.left() == 0
+
+
+def test_the_conversation_in_the_docs(tmp_path: Path) -> None:
+    page = (HERE.parents[1] / "docs" / "serve.md").read_text(encoding="utf-8")
+    found = re.search(r"<!-- conversation: (\S+) -->\n```\n(.*?)```", page, re.DOTALL)
+    assert found
+    with serving(found[1], folder=tmp_path, initialize=False) as session:
+        for line in found[2].splitlines():
+            direction, message = line.split(" ", 1)
+            if direction == ">":
+                session.send(message.encode() + b"\n")
+            else:
+                assert {"jsonrpc": "2.0", **session.received()} == json.loads(message)
         assert session.left() == 0

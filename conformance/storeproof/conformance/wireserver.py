@@ -35,8 +35,8 @@ from storeproof.spec.types import Shape
 PATIENCE_S = 60.0
 """Seconds that requests in flight get after the last one was read; a store that hangs must not outlive its client."""
 
-SUBSCRIBE = "subscribeEvents"
-"""The operation behind `subscribe`; it takes a function, so it is no method of the protocol."""
+CLEANUP_S = 5.0
+"""Seconds that cancelled requests get to end."""
 
 
 class WireServer:
@@ -215,7 +215,7 @@ class WireServer:
         for task in left:
             task.cancel()
         if left:
-            await asyncio.wait(left, timeout=PATIENCE_S)
+            await asyncio.wait(left, timeout=CLEANUP_S)
 
 
 class _Subscription:
