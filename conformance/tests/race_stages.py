@@ -19,10 +19,11 @@ from storeproof.conformance.databases import PostgresTarget, SqliteTarget
 from storeproof.conformance.databasestages import InlineBinding
 from storeproof.conformance.embedded import embedded_url
 from storeproof.conformance.handbroken import overridden
+from storeproof.conformance.profiles import Profile
 from storeproof.conformance.racechecks import opened_stage
 from storeproof.conformance.report import FailureReport
 from storeproof.conformance.runner import Runner
-from storeproof.conformance.session import Profile, Session
+from storeproof.conformance.session import Session
 from storeproof.conformance.stages import Stage
 from storeproof.conformance.targets import Reopenable, Target
 from storeproof.reference.model import Model

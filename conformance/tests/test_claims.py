@@ -14,11 +14,12 @@ from storeproof.conformance.choices import RandomChoices
 from storeproof.conformance.claims import Claim, read_claim
 from storeproof.conformance.failures import UsageError
 from storeproof.conformance.generation import draw_program, weighted_operations
+from storeproof.conformance.profiles import Profile
 from storeproof.conformance.programs import Call
 from storeproof.conformance.report import Report, verdict_text
 from storeproof.conformance.runner import Runner
 from storeproof.conformance.scenarios import Scenario
-from storeproof.conformance.session import Profile, Session
+from storeproof.conformance.session import Session
 from storeproof.conformance.targets import StoreTarget
 from storeproof.conformance.verify import verify
 from storeproof.reference.model import Model

@@ -13,9 +13,9 @@ from storeproof.conformance.catalogue import INSTANCES, WORLDS
 from storeproof.conformance.cuts import CutExploration, explore_cuts
 from storeproof.conformance.embedded import embedded_url
 from storeproof.conformance.factorystage import FactoryStage
+from storeproof.conformance.profiles import PROFILES
 from storeproof.conformance.racejudgement import Readings
 from storeproof.conformance.scenarios import Scenario
-from storeproof.conformance.session import PROFILES
 from storeproof.conformance.targets import resolve
 from storeproof.conformance.verify import verify
 from storeproof.reference.model import Model

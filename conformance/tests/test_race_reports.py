@@ -15,6 +15,7 @@ from rich.cells import cell_len
 from rich.console import Console
 from storeproof.conformance.failuretext import failure_text
 from storeproof.conformance.junit import junit_xml
+from storeproof.conformance.profiles import Profile
 from storeproof.conformance.programs import Call
 from storeproof.conformance.racefailures import told
 from storeproof.conformance.racejudgement import Readings
@@ -22,7 +23,6 @@ from storeproof.conformance.races import explore, rerun
 from storeproof.conformance.report import FailureReport, PairReport, Report, RuleReport, RunMoment, reports_json
 from storeproof.conformance.repro import load, save, scenario_of
 from storeproof.conformance.scenarios import Scenario
-from storeproof.conformance.session import Profile
 from storeproof.conformance.terminal import print_reports
 from storeproof.conformance.verify import verify
 from tests.command_session import unfit

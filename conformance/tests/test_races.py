@@ -22,12 +22,12 @@ from storeproof.conformance.encounters import Encounter, meet
 from storeproof.conformance.exploring import Explorer
 from storeproof.conformance.lockwatch import LockWatch
 from storeproof.conformance.outputs import Outputs
+from storeproof.conformance.profiles import PROFILES, Profile
 from storeproof.conformance.programs import Call
 from storeproof.conformance.racejudgement import CLAIMS, SNAPSHOTS, Readings
 from storeproof.conformance.races import Exploration, explore
 from storeproof.conformance.report import Report, RuleReport
 from storeproof.conformance.scenarios import Scenario
-from storeproof.conformance.session import PROFILES, Profile
 from storeproof.conformance.stages import Stage
 from storeproof.conformance.targets import Target, made_by, resolve
 from storeproof.conformance.verification import Request, exit_code, verify_targets

@@ -15,7 +15,7 @@ from storeproof.adapters.d1.local import LocalD1
 from storeproof.adapters.names import TableNames
 from storeproof.adapters.postgres import PostgresStore
 from storeproof.conformance.embedded import embedded_url
-from storeproof.conformance.session import Profile
+from storeproof.conformance.profiles import Profile
 from storeproof.conformance.targets import Reopenable, StoreTarget
 from storeproof.conformance.verify import verify
 from storeproof.spec.loader import load

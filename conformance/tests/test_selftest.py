@@ -9,7 +9,7 @@ from storeproof.conformance import handbroken, selftest
 from storeproof.conformance.constants import model_mutants
 from storeproof.conformance.handbroken import Finding, findings, stores
 from storeproof.conformance.killing import Trials, Verdict, verdicts
-from storeproof.conformance.session import PROFILES
+from storeproof.conformance.profiles import PROFILES
 from storeproof.conformance.survivors import survivors
 from storeproof.reference.model import Model
 from storeproof.reference.mutants import Mutant

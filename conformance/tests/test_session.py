@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from storeproof.conformance.session import PROFILES
+from storeproof.conformance.profiles import PROFILES
 from storeproof.conformance.targets import made_by
 from storeproof.conformance.verify import verify
 from storeproof.spec.loader import load

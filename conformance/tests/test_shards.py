@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 from storeproof.conformance.failures import HarnessError
+from storeproof.conformance.profiles import PROFILES
 from storeproof.conformance.report import FailureReport, PairReport, Report, RuleReport
-from storeproof.conformance.session import PROFILES
 from storeproof.conformance.shards import Job, merged_reports, verify_in_shares
 from storeproof.conformance.targets import resolve
 from storeproof.conformance.verify import verify

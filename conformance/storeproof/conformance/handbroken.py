@@ -20,10 +20,11 @@ from typing import Any, Protocol, cast
 from storeproof.conformance.checks import CHECKS
 from storeproof.conformance.databases import PostgresTarget, SqliteTarget
 from storeproof.conformance.failures import HarnessError
+from storeproof.conformance.profiles import Profile
 from storeproof.conformance.programs import method_name
 from storeproof.conformance.pythonstore import DEFAULT_LIMIT_S
 from storeproof.conformance.runner import Runner
-from storeproof.conformance.session import Profile, Session
+from storeproof.conformance.session import Session
 from storeproof.conformance.targets import StoreTarget, Target
 from storeproof.reference.model import Model
 from storeproof.spec.loader import load

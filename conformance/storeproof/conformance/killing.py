@@ -14,9 +14,10 @@ from storeproof.conformance.checks import CHECKS
 from storeproof.conformance.closing import closing_steps
 from storeproof.conformance.failures import HarnessError
 from storeproof.conformance.mutated import ModelTarget, mutated_model, outcomes, told_apart
+from storeproof.conformance.profiles import PROFILES, Profile
 from storeproof.conformance.programs import Program
 from storeproof.conformance.runner import Closing, Run, Runner
-from storeproof.conformance.session import PROFILES, Profile, Session
+from storeproof.conformance.session import Session
 from storeproof.reference.model import Model, Outcome
 from storeproof.reference.mutants import Mutant
 

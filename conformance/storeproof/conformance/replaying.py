@@ -11,6 +11,7 @@ from storeproof.conformance.failures import HarnessError, UsageError
 from storeproof.conformance.failuretext import failure_text
 from storeproof.conformance.judgement import show_outcome
 from storeproof.conformance.points import Cut
+from storeproof.conformance.profiles import PROFILES
 from storeproof.conformance.programs import REOPEN, as_python
 from storeproof.conformance.racechecks import opened_stage
 from storeproof.conformance.racefailures import told
@@ -20,7 +21,6 @@ from storeproof.conformance.report import FailureReport, Report
 from storeproof.conformance.repro import Repro, load, program_of, scenario_of
 from storeproof.conformance.runner import Run, Runner
 from storeproof.conformance.scenarios import Scenario
-from storeproof.conformance.session import PROFILES
 from storeproof.conformance.stages import Stage
 from storeproof.conformance.targets import Target, resolve
 from storeproof.conformance.terminal import say

@@ -17,8 +17,9 @@ from multiprocessing.process import BaseProcess
 from typing import Any
 
 from storeproof.conformance.failures import HarnessError
+from storeproof.conformance.profiles import Profile
 from storeproof.conformance.report import FailureReport, PairReport, Report, RuleReport, Status, verdict_of
-from storeproof.conformance.session import Profile, Progress
+from storeproof.conformance.session import Progress
 from storeproof.conformance.targets import resolve
 from storeproof.conformance.verify import verify
 from storeproof.spec.loader import load

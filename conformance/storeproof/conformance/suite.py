@@ -18,9 +18,9 @@ from typing import Any
 import pytest
 from storeproof.conformance.claims import read_claim
 from storeproof.conformance.failuretext import failure_text
+from storeproof.conformance.profiles import PROFILES
 from storeproof.conformance.report import FailureReport, Report
 from storeproof.conformance.repro import save
-from storeproof.conformance.session import PROFILES
 from storeproof.conformance.targets import Target, made_by, resolve
 from storeproof.conformance.verify import verify
 from storeproof.spec.loader import load

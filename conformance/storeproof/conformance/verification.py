@@ -14,10 +14,10 @@ from rich.console import Console
 from storeproof.conformance.claims import Claim, read_claim
 from storeproof.conformance.failures import UsageError
 from storeproof.conformance.outputs import Outputs
+from storeproof.conformance.profiles import PROFILES, Profile
 from storeproof.conformance.progress import RunProgress
 from storeproof.conformance.report import FailureReport, Report
 from storeproof.conformance.repro import save
-from storeproof.conformance.session import PROFILES, Profile
 from storeproof.conformance.shards import Job, verify_in_shares
 from storeproof.conformance.targets import REFERENCE_TARGETS, Target, is_one_place, resolve
 from storeproof.conformance.terminal import print_reports, say

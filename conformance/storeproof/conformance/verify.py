@@ -11,9 +11,10 @@ from storeproof.conformance.checks import CHECKS
 from storeproof.conformance.claims import Claim
 from storeproof.conformance.claimverdicts import claim_report, claimed, settle
 from storeproof.conformance.failures import HarnessError, UsageError
+from storeproof.conformance.profiles import Profile
 from storeproof.conformance.report import FailureReport, Report, RuleReport, verdict_of
 from storeproof.conformance.runner import Runner
-from storeproof.conformance.session import Profile, Progress, Session
+from storeproof.conformance.session import Progress, Session
 from storeproof.conformance.targets import Target
 from storeproof.reference.model import Model
 from storeproof.spec.specification import Rule, Specification
