@@ -34,8 +34,9 @@ ENOUGH = 5
 
 def check_vectors(session: Session) -> None:
     """The recorded programs: every rule of the model at least once, the same ones on every store."""
-    programs = [item for item in recorded_programs() if concerns(session.model, item[1], session.selected)]
-    for index, (_name, program) in enumerate(programs):
+    recorded = (*(program for _name, program in recorded_programs()), *session.known.programs)
+    programs = [program for program in recorded if concerns(session.model, program, session.selected)]
+    for index, program in enumerate(programs):
         if session.full:
             return
         session.exercise(program, "vectors")
@@ -49,7 +50,7 @@ def check_sequences(session: Session) -> None:
     for index, operation in enumerate(operations):
         if not session.full:
             search(session, operation, session.profile.programs)
-            search_listed(session, operation, session.profile.programs // 3)
+            search_listed(session, operation, session.profile.programs)
         session.tell("sequences", index + 1, len(operations))
     if not operations and session.wants(*BY_SEQUENCES):
         _search(session, None, [frozenset()], session.profile.programs, session.seed)
@@ -62,7 +63,7 @@ def search(session: Session, operation: str, examples: int) -> None:
     Two thirds are attracted by one rule of the operation each, the last third by those that were exercised least. The
     latter are settled before it begins: Hypothesis refuses a strategy that changes between examples.
     """
-    rules = sorted(_rules_of(session, operation) - session.listed)
+    rules = sorted(_rules_of(session, operation) - session.known.rules)
     goals = [frozenset({rule}) for rule in rules] or [frozenset[str]()]
     _search(session, operation, goals, examples - examples // 3, session.seed)
     rare = frozenset(rule for rule in rules if session.evidence[rule]["sequences"] < ENOUGH)
@@ -71,8 +72,8 @@ def search(session: Session, operation: str, examples: int) -> None:
 
 def search_listed(session: Session, operation: str, examples: int) -> None:
     """Looks for failures of an operation's rules that are known to fail and were not seen to, one rule at a time."""
-    for rule in sorted(_rules_of(session, operation) & session.listed):
-        if not any(rule in failure.rules for failure in (*session.known_failures, *session.failures)):
+    for rule in sorted(_rules_of(session, operation) & session.known.rules):
+        if not session.seen_failing(rule):
             _search(session, operation, [frozenset({rule})], examples, session.seed + 2, rule)
 
 
@@ -84,7 +85,7 @@ def _search(
     seed_: int,
     sought: str | None = None,
 ) -> None:
-    avoided = session.listed - {sought}
+    avoided = session.known.rules - {sought}
     weighted = weighted_operations(session.specification, operation)
     trouble: list[CannotTellError] = []
 
@@ -105,7 +106,7 @@ def _search(
     )
     @given(programs())
     def drawn(program: Program) -> None:
-        if session.full or trouble:
+        if session.full or trouble or (sought and session.seen_failing(sought)):
             return
         try:
             session.exercise(program, "sequences", spared=sought is None)
@@ -173,9 +174,8 @@ def check_durability(session: Session) -> None:
         return
     weighted = weighted_operations(session.specification, None)
     seeds = range(session.seed * 1_000, session.seed * 1_000 + session.profile.programs // 3)
-    programs = [
-        draw_program(RandomChoices(number), session.model, weighted, 12, avoided=session.listed) for number in seeds
-    ]
+    avoided = session.known.rules
+    programs = [draw_program(RandomChoices(each), session.model, weighted, 12, avoided=avoided) for each in seeds]
     programs += [program for _name, program in recorded_programs()]
     trials = [Trial("durability.reopened", with_reopenings(program), program) for program in programs]
     _exercise_all(session, "durability", trials)
