@@ -14,9 +14,11 @@ from storeproof.conformance.choices import RandomChoices
 from storeproof.conformance.claims import Claim, read_claim
 from storeproof.conformance.failures import UsageError
 from storeproof.conformance.generation import draw_program, weighted_operations
+from storeproof.conformance.known import Known
 from storeproof.conformance.profiles import Profile
 from storeproof.conformance.programs import Call
 from storeproof.conformance.report import Report, verdict_text
+from storeproof.conformance.repro import save
 from storeproof.conformance.runner import Runner
 from storeproof.conformance.scenarios import Scenario
 from storeproof.conformance.session import Session
@@ -25,7 +27,9 @@ from storeproof.conformance.verify import verify
 from storeproof.reference.model import Model
 from storeproof.spec.loader import load
 from tests import claim_stores
+from tests.broken_runs import CreateTouchesExisting as TouchesExisting
 from tests.command_session import Ran, storeproof, unfit
+from tests.race_stages import racy, target
 
 SPECIFICATION = load()
 SMALL = Profile("small", 6, 60)
@@ -93,7 +97,7 @@ def _exercised(store: type[Any], program: tuple[Call, ...], listed: frozenset[st
     runner = Runner(StoreTarget("s", lambda: _context(store), SPECIFICATION), Model(SPECIFICATION))
     runner.open()
     try:
-        session = Session(runner, SMALL, 0, listed=listed)
+        session = Session(runner, SMALL, 0, known=Known(listed))
         session.exercise(program, "vectors")
     finally:
         runner.close()
@@ -110,10 +114,10 @@ def test_a_second_defect_shows_behind_the_first() -> None:
     hidden = _exercised(store, program, frozenset())
     assert [each.rules[0] for each in hidden.failures] == ["listRuns.listed"]
     found = _exercised(store, program, frozenset({"listRuns.listed"}))
-    assert [each.rules[0] for each in found.known_failures] == ["listRuns.listed"]
+    assert [each.rules[0] for each in found.known.failures] == ["listRuns.listed"]
     assert [each.rules[0] for each in found.failures] == ["claimDueTimers.claimed"]
     alone = _exercised(claim_stores.ListsNothing, program, frozenset({"listRuns.listed"}))
-    assert (alone.failures, len(alone.known_failures)) == ([], 1)
+    assert (alone.failures, len(alone.known.failures)) == ([], 1)
 
 
 def test_drawn_programs_keep_away_from_listed_rules() -> None:
@@ -244,3 +248,83 @@ def test_a_claim_is_about_one_adapter(tmp_path: Path, arguments: tuple[str, ...]
     (tmp_path / "claim.toml").write_text(GOOD)
     ran = storeproof("verify", *arguments, folder=tmp_path)
     assert (ran.code, said in ran.err, ran.out) == (2, True, ""), ran
+
+
+def test_a_repro_file_shows_what_recorded_programs_do_not(tmp_path: Path) -> None:
+    """Creating a run again at a later time is in no recorded program, and one drawn program rarely does it."""
+    creations = tuple(Call("createRun", {"runId": "a", "workflowId": "w", "input": 1, "now": now}) for now in (0, 5))
+    found = _exercised(TouchesExisting, creations, frozenset())
+    assert [each.rules[0] for each in found.failures] == ["createRun.existing"]
+    file = save(found.failures[0], "s", 0, tmp_path, SPECIFICATION)
+    entry = f'"createRun.existing" = {{ reason = "known", repro = "{file.name}" }}'
+    (tmp_path / "claim.toml").write_text(LISTED + entry)
+    claim = read_claim(tmp_path / "claim.toml", SPECIFICATION)
+    [program] = claim.programs
+    assert [call.operation for call in program] == ["createRun", "createRun"]
+    rules = ("createRun.existing", "createRun.created")
+    report = run(TouchesExisting, claim, rules, ("vectors",))
+    assert verdict_text(report) == "conforms except 1 expected failure (selected rules only)"
+    assert run(TouchesExisting, claim_of("createRun.existing"), rules, ("vectors",)).verdict == "fails"
+    assert run(claim_stores.Repaired, claim, rules, ("vectors",)).verdict == "fails"
+
+
+@pytest.mark.parametrize(
+    ("rule", "changed", "said"),
+    [
+        ("createRun.created", {}, "is about createRun.existing, and not about createRun.created"),
+        ("createRun.existing", {"clients": [[{"op": "loadRun", "args": {"runId": "a"}}]]}, "no program of one client"),
+        ("createRun.existing", {"program": []}, "no program of one client"),
+        ("createRun.existing", {"program": [{"op": "reopen", "args": {}}]}, "the capability 'durable'"),
+        ("createRun.existing", {"format": "x"}, "is no repro file"),
+    ],
+)
+def test_a_repro_file_has_to_fit(tmp_path: Path, rule: str, changed: dict[str, Any], said: str) -> None:
+    creations = tuple(Call("createRun", {"runId": "a", "workflowId": "w", "input": 1, "now": now}) for now in (0, 5))
+    file = save(_exercised(TouchesExisting, creations, frozenset()).failures[0], "s", 0, tmp_path, SPECIFICATION)
+    file.write_text(json.dumps(json.loads(file.read_text()) | changed))
+    (tmp_path / "claim.toml").write_text(f'{LISTED}"{rule}" = {{ reason = "known", repro = "{file.name}" }}')
+    with pytest.raises(UsageError) as raised:
+        read_claim(tmp_path / "claim.toml", SPECIFICATION)
+    assert said in str(raised.value)
+
+
+def _raced(store: type[Any] | None, worlds: int = 1) -> Report:
+    return verify(
+        target("sqlite", store),
+        SPECIFICATION,
+        Profile("races", 1, 20, worlds=worlds),
+        seed=1,
+        rules=("claims.exclusive",),
+        checks=("interleavings",),
+        claim=claim_of("claims.exclusive", capabilities=("subscribe", "durable")),
+    )
+
+
+def test_a_race_that_is_listed_is_expected() -> None:
+    report = _raced(racy("sqlite", "ClaimTwoWinners").store)
+    assert verdict_text(report) == "conforms except 1 expected failure (selected rules only)"
+    assert [(each.rules[0], bool(each.moments)) for each in report.expected] == [("claims.exclusive", True)]
+
+
+def test_a_race_that_was_not_seen_is_stale_only_where_all_was_explored() -> None:
+    part = _raced(None)
+    [rule] = part.rules
+    assert (rule.status, "does not explore all pairs" in str(rule.because)) == ("expected-failure", True)
+    whole = _raced(None, worlds=3)
+    assert (whole.verdict, [rule.status for rule in whole.rules]) == ("fails", ["stale"])
+
+
+def test_what_only_chance_shows_is_never_stale() -> None:
+    profile = Profile("races", 1, 20, worlds=3, loads=1)
+    report = verify(
+        StoreTarget("s", lambda: _context(claim_stores.Repaired), SPECIFICATION),
+        SPECIFICATION,
+        profile,
+        seed=1,
+        rules=("claims.exclusive",),
+        checks=("histories",),
+        claim=claim_of("claims.exclusive"),
+    )
+    [rule] = report.rules
+    assert (rule.status, "races come by chance" in str(rule.because)) == ("expected-failure", True)
+    assert verdict_text(report).startswith("conforms except 1 expected failure")

@@ -108,3 +108,20 @@ def test_the_plugin_is_inert() -> None:
 def test_an_unknown_profile_is_told_where_it_is_written() -> None:
     with pytest.raises(ValueError, match="no profile 'huge'"):
         conformance_suite("memory:", profile="huge")
+
+
+def test_a_claim_file(pytester: pytest.Pytester) -> None:
+    """Listed and failing passes; listed and passing, or a bad file, fails and says so."""
+    claim = 'adapter = "a"\ncapabilities = ["subscribe"]\n[expected-failures]\n"{}" = {{ reason = "known" }}\n'
+    pytester.makefile(".toml", claim=claim.format("deleteRun.deleted"), bad=claim.format("deleteRun.delete"))
+    careful = BROKEN.replace("pass", "await MemoryStore().delete_run(run_id=run_id, reason=reason)")
+    author(pytester, careful, 'Broken, claim="claim.toml"')
+    pytester.runpytest_subprocess("-k", "deleteRun", *STRICT).assert_outcomes(passed=1, deselected=34)
+    author(pytester, factory='MemoryStore, claim="claim.toml"')
+    stale = pytester.runpytest_subprocess("-k", "deleteRun", *STRICT)
+    stale.assert_outcomes(failed=1, deselected=34)
+    stale.stdout.fnmatch_lines(["*deleteRun.deleted: expected to fail, but passed*"])
+    author(pytester, factory='MemoryStore, claim="bad.toml"')
+    bad = pytester.runpytest_subprocess(*STRICT)
+    bad.assert_outcomes(errors=1)
+    bad.stdout.fnmatch_lines(["*no rule 'deleteRun.delete'; near it: deleteRun.deleted*"])

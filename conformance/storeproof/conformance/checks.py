@@ -34,9 +34,10 @@ ENOUGH = 5
 
 def check_vectors(session: Session) -> None:
     """The recorded programs: every rule of the model at least once, the same ones on every store."""
-    programs = [item for item in every_recorded_program() if concerns(session.model, item[1], session.selected)]
+    recorded = (*(program for _name, program in every_recorded_program()), *session.known.programs)
+    programs = [program for program in recorded if concerns(session.model, program, session.selected)]
     programs = session.share_of(programs)
-    for index, (_name, program) in enumerate(programs):
+    for index, program in enumerate(programs):
         if session.full:
             return
         session.exercise(program, "vectors")
@@ -51,7 +52,7 @@ def check_sequences(session: Session) -> None:
     for index, operation in enumerate(own):
         if not session.full:
             search(session, operation, session.profile.programs)
-            search_listed(session, operation, session.profile.programs // 3)
+            search_listed(session, operation, session.profile.programs)
         session.tell("sequences", index + 1, len(own))
     if not operations and session.wants(*BY_SEQUENCES) and session.share_of([None]):
         _search(session, None, [frozenset()], session.profile.programs, session.seed)
@@ -64,7 +65,7 @@ def search(session: Session, operation: str, examples: int) -> None:
     Two thirds are attracted by one rule of the operation each, the last third by those that were exercised least. The
     latter are settled before it begins: Hypothesis refuses a strategy that changes between examples.
     """
-    rules = sorted(_rules_of(session, operation) - session.listed)
+    rules = sorted(_rules_of(session, operation) - session.known.rules)
     goals = [frozenset({rule}) for rule in rules] or [frozenset[str]()]
     _search(session, operation, goals, examples - examples // 3, session.seed)
     rare = frozenset(rule for rule in rules if session.evidence[rule]["sequences"] < ENOUGH)
@@ -73,8 +74,8 @@ def search(session: Session, operation: str, examples: int) -> None:
 
 def search_listed(session: Session, operation: str, examples: int) -> None:
     """Looks for failures of an operation's rules that are known to fail and were not seen to, one rule at a time."""
-    for rule in sorted(_rules_of(session, operation) & session.listed):
-        if not any(rule in failure.rules for failure in (*session.known_failures, *session.failures)):
+    for rule in sorted(_rules_of(session, operation) & session.known.rules):
+        if not session.seen_failing(rule):
             _search(session, operation, [frozenset({rule})], examples, session.seed + 2, rule)
 
 
@@ -86,7 +87,7 @@ def _search(
     seed_: int,
     sought: str | None = None,
 ) -> None:
-    avoided = session.listed - {sought}
+    avoided = session.known.rules - {sought}
     weighted = weighted_operations(session.specification, operation)
     trouble: list[CannotTellError] = []
 
@@ -107,7 +108,7 @@ def _search(
     )
     @given(programs())
     def drawn(program: Program) -> None:
-        if session.full or trouble:
+        if session.full or trouble or (sought and session.seen_failing(sought)):
             return
         try:
             session.exercise(program, "sequences", spared=sought is None)
@@ -176,9 +177,8 @@ def check_durability(session: Session) -> None:
         return
     weighted = weighted_operations(session.specification, None)
     seeds = range(session.seed * 1_000, session.seed * 1_000 + session.profile.programs // 3)
-    programs = [
-        draw_program(RandomChoices(number), session.model, weighted, 12, avoided=session.listed) for number in seeds
-    ]
+    avoided = session.known.rules
+    programs = [draw_program(RandomChoices(each), session.model, weighted, 12, avoided=avoided) for each in seeds]
     programs += [program for _name, program in recorded_programs()]
     trials = [Trial("durability.reopened", with_reopenings(program), program) for program in programs]
     _exercise_all(session, "durability", trials)

@@ -6,19 +6,25 @@
     [expected-failures]
     "claimRun.leased" = { reason = "the lease is compared in seconds", issue = "https://example.com/issues/7" }
 
-Knows no run: `avoidance` keeps programs away from the listed rules, `claimverdicts` says what became of them.
+Where only a generated program showed the failure, its repro file can be kept beside the claim (`repro = "FILE"`) and is
+run like a recorded one. Knows no run: `avoidance` keeps programs away from the listed rules, `claimverdicts` says what
+became of them.
 """
 
 from __future__ import annotations
 
 import difflib
 import tomllib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, StringConstraints, ValidationError
 from storeproof.conformance.failures import UsageError
 from storeproof.conformance.portable import printable
+from storeproof.conformance.programs import REOPEN, Program
+from storeproof.conformance.repro import load as load_repro
+from storeproof.conformance.repro import program_of
 from storeproof.spec.specification import Rule, Specification
 
 Capability: TypeAlias = Literal["durable", "subscribe"]
@@ -31,10 +37,14 @@ class _Table(BaseModel):
 
 
 class ExpectedFailure(_Table):
-    """Why a rule is known to fail, in words that are not empty, and where that is tracked."""
+    """Why a rule is known to fail, in words that are not empty, where that is tracked, and a repro file that shows it.
+
+    The file's path is relative to the claim file.
+    """
 
     reason: _Said
     issue: _Said | None = None
+    repro: _Said | None = None
 
 
 class Claim(_Table):
@@ -43,11 +53,23 @@ class Claim(_Table):
     adapter: _Said
     capabilities: list[Capability]
     expected: dict[str, ExpectedFailure] = Field(default={}, alias="expected-failures")
+    _programs: tuple[Program, ...] = PrivateAttr(default=())
+
+    @property
+    def programs(self) -> tuple[Program, ...]:
+        """The programs of the repro files that it names."""
+        return self._programs
 
     @property
     def listed(self) -> frozenset[str]:
         """The ids of the rules that are expected to fail."""
         return frozenset(self.expected)
+
+    def with_programs(self, programs: Sequence[Program]) -> Claim:
+        """The same claim with the programs of its repro files."""
+        made = self.model_copy()
+        made._programs = tuple(programs)
+        return made
 
 
 def read_claim(path: Path, specification: Specification) -> Claim:
@@ -62,11 +84,26 @@ def read_claim(path: Path, specification: Specification) -> Claim:
         raise UsageError(f"{path} is no claim file: {where}: {printable(first['msg'])}") from error
     except ValueError as error:
         raise UsageError(f"{path} is no claim file: {printable(str(error))}") from error
-    for name in claim.expected:
+    programs: list[Program] = []
+    for name, entry in claim.expected.items():
         problem = _uncheckable(claim, name, specification)
         if problem:
             raise UsageError(f"{path}: {problem}")
-    return claim
+        if entry.repro:
+            programs.append(_program(claim, name, path.parent / entry.repro, specification))
+    return claim.with_programs(programs)
+
+
+def _program(claim: Claim, name: str, file: Path, specification: Specification) -> Program:
+    repro = load_repro(file, specification)
+    program = program_of(repro, file)
+    if name not in repro.rules:
+        raise UsageError(f"{file} is about {', '.join(repro.rules)}, and not about {name}")
+    if repro.clients or not program:
+        raise UsageError(f"{file} is no program of one client; races and scenes are looked for in every run")
+    if "durable" not in claim.capabilities and any(call.operation == REOPEN for call in program):
+        raise UsageError(f"{file} reopens the store, for which the capability 'durable' has to be claimed")
+    return program
 
 
 def _uncheckable(claim: Claim, name: str, specification: Specification) -> str | None:

@@ -21,22 +21,9 @@ _RACES = frozenset({"interleavings", "cuts"})
 """Checks whose rules are about several clients or about crashes."""
 
 
-def settle(session: Session) -> None:
-    """Decides the doubtful failures: expected, where a listed rule that they name is the first one of another failure.
-
-    So a rule that is listed, and right by now, excuses nothing else.
-    """
-    seen = {failure.rules[0] for failure in session.known_failures}
-    for failure in session.doubtful:
-        failures = session.failures if seen.isdisjoint(failure.rules) else session.known_failures
-        if all(failure.rules != known.rules for known in failures):
-            failures.append(failure)
-    session.doubtful.clear()
-
-
 def claimed(session: Session, claim: Claim, rules: Sequence[RuleReport], ended: bool) -> list[RuleReport]:
     """The rules with what the claim makes of them; `ended`: whether the run came to its end."""
-    named = {rule for failure in (*session.known_failures, *session.failures) for rule in failure.rules}
+    named = {rule for failure in (*session.known.failures, *session.failures) for rule in failure.rules}
     return [_claimed(session, claim, rule, named, ended) if rule.id in claim.expected else rule for rule in rules]
 
 
@@ -46,7 +33,7 @@ def claim_report(session: Session, claim: Claim, rules: Sequence[RuleReport], op
         adapter=claim.adapter,
         capabilities=list(claim.capabilities),
         expected=[
-            ExpectedRule(rule=rule.id, **claim.expected[rule.id].model_dump())
+            ExpectedRule(rule=rule.id, **claim.expected[rule.id].model_dump(exclude={"repro"}))
             for rule in rules
             if rule.id in claim.expected
         ],

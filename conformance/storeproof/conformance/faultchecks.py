@@ -49,7 +49,7 @@ def _kill(session: Session, place: Place) -> None:
             session.cut_points += sum(found.points.values())
             if found.wrong is not None:
                 session.add(told("cuts", found.wrong, session.model))
-                if not session.expects(found.wrong.wrong.rules):
+                if not session.known.expects(found.wrong.wrong.rules):
                     return
                 continue
             _exercised(session, found.rules, "cuts")
@@ -66,7 +66,7 @@ def _endure(session: Session, outage: Outage) -> None:
         _known(found.unknown)
         if found.wrong is not None:
             session.add(told("histories", found.wrong, session.model))
-            if not session.expects(found.wrong.wrong.rules):
+            if not session.known.expects(found.wrong.wrong.rules):
                 return
             found.wrong = None
     _exercised(session, found.rules, "histories")

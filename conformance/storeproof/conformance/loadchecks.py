@@ -51,7 +51,7 @@ def check_histories(session: Session) -> None:
             findings.exercised(found.rules)
             if found.wrong is not None:
                 failure = told(NAME, _tried(found), session.model)
-                found_wrong += not session.expects(failure.rules)
+                found_wrong += not session.known.expects(failure.rules)
                 session.add(failure)
             session.tell(NAME, index + 1, len(scenarios))
 

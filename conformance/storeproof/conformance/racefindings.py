@@ -49,7 +49,7 @@ class RaceFindings:
             return again(scenario) if spares(scenario) else None
 
         story = (found.wrong.rules[0], operation)
-        wrong = self._expected if self.session.expects(found.wrong.rules) else self._wrong
+        wrong = self._expected if self.session.known.expects(found.wrong.rules) else self._wrong
         wrong[story] += 1
         if wrong[story] == 1:
             self.session.add(told(self.check, minimised_race(found, spared, TRIES), self.session.model))

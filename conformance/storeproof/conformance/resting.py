@@ -45,14 +45,10 @@ def excused(report: Report) -> Iterator[str]:
 
 def summary(report: Report) -> str:
     """`140 passed, 3 untested`."""
-    told = {status: count for status, count in counts(report).items() if status != "not-applicable"}
-    return ", ".join(f"{count} {status}" for status, count in sorted(told.items(), key=_reading)) or (
-        "no rule exercised"
-    )
-
-
-def _reading(item: tuple[Status, int]) -> bool:
-    return item[0] != "passed"
+    found = counts(report)
+    order = sorted(found, key=lambda status: status != "passed")
+    told = [f"{found[status]} {status}" for status in order if status != "not-applicable"]
+    return ", ".join(told) or "no rule exercised"
 
 
 def meaning(report: Report) -> str:

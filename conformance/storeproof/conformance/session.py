@@ -12,6 +12,7 @@ from storeproof.conformance.avoidance import Avoidance
 from storeproof.conformance.blame import Blame, blame
 from storeproof.conformance.closing import closing_steps
 from storeproof.conformance.judgement import show_outcome
+from storeproof.conformance.known import Known
 from storeproof.conformance.minimise import minimised
 from storeproof.conformance.profiles import Profile
 from storeproof.conformance.programs import Program, as_python
@@ -67,13 +68,9 @@ class Session:
     """How many programs ended in a call that hung."""
     left_out: int = 0
     """How many calls could not be made, because the way to the store does not carry their arguments."""
-    listed: frozenset[str] = frozenset()
-    """Rules that are known to fail: what exercises them is told apart, and kept out of everything else."""
-    known_failures: list[FailureReport] = field(default_factory=list[FailureReport])
-    """The failures of those rules."""
-    doubtful: list[FailureReport] = field(default_factory=list[FailureReport])
-    """Failures of programs that exercise such a rule, which is named, but is not the likeliest."""
-    _known: Counter[tuple[str, tuple[str, ...], bool]] = field(
+    known: Known = field(default_factory=Known)
+    """What is known to fail: told apart, and kept out of everything else."""
+    _told: Counter[tuple[str, tuple[str, ...], bool]] = field(
         default_factory=Counter[tuple[str, tuple[str, ...], bool]]
     )
 
@@ -111,11 +108,11 @@ class Session:
     @property
     def avoidance(self) -> Avoidance:
         """What keeps programs away from the rules that are known to fail."""
-        return Avoidance(self.model, self.listed)
+        return Avoidance(self.model, self.known.rules)
 
-    def expects(self, rules: Sequence[str]) -> bool:
-        """Whether a failure of these rules, the likeliest first, is one that is known."""
-        return rules[0] in self.listed or self.listed.issuperset(rules)
+    def seen_failing(self, rule: str) -> bool:
+        """Whether a failure names the rule."""
+        return any(rule in each.rules for each in (*self.known.failures, *self.known.doubtful, *self.failures))
 
     def wants(self, *rules: str) -> bool:
         """Whether one of the rules was asked for."""
@@ -154,7 +151,7 @@ class Session:
         to blame. `spared`: without what is known to fail. Any other program that fails is run so as well, so that what
         is known does not hide what is not.
         """
-        avoidance = Avoidance(self.model, self.listed if spared else frozenset())
+        avoidance = Avoidance(self.model, self.known.rules if spared else frozenset())
         if avoidance.rules:
             program, closing = avoidance.program(program), closing and avoidance.closing(closing)
             baseline = baseline and avoidance.program(baseline)
@@ -164,7 +161,7 @@ class Session:
         for rule, count in run.exercised.items():
             self.evidence[rule][check] += count
         for judgement in run.tolerated:
-            if not any(failure.rules == list(judgement.rules) for failure in (*self.failures, *self.known_failures)):
+            if not any(failure.rules == list(judgement.rules) for failure in (*self.failures, *self.known.failures)):
                 self.fail(judgement.rules, check, judgement.message, program, "no further field", "a further field", 0)
         if run.mismatch is None:
             if promise and program:
@@ -177,11 +174,8 @@ class Session:
             before = len(self.failures)
             wrong_anyway = baseline is not None and self.runner.run(baseline, closing).mismatch is not None
             self._explain(program, check, run.mismatch, None if wrong_anyway else promise, closing, avoidance)
-            if self.listed and not spared:
-                found, self.failures[before:] = self.failures[before:], []
-                for failure in found:
-                    doubtful = not self.listed.isdisjoint(failure.rules)
-                    (self.doubtful if doubtful else self.failures).append(failure)
+            if self.known.rules and not spared:
+                self.known.set_apart(self.failures, before)
                 self.exercise(program, check, promise, baseline, closing, spared=True)
         return run
 
@@ -215,7 +209,7 @@ class Session:
 
     def add(self, failure: FailureReport) -> None:
         """Adds a failure, unless one tells the same already, or it is about other rules than those asked for."""
-        failures = self.known_failures if self.expects(failure.rules) else self.failures
+        failures = self.known.failures if self.known.expects(failure.rules) else self.failures
         if any(_same_story(known.rules, tuple(failure.rules)) for known in failures):
             return
         if self._told_enough(failure.rules):
@@ -233,8 +227,8 @@ class Session:
         avoidance: Avoidance,
     ) -> None:
         signature = (promise or mismatch.call.operation, mismatch.judgement.rules, bool(avoidance.rules))
-        self._known[signature] += 1
-        if self._known[signature] > 2 or self.full or self._told_enough(self._broken(mismatch, signature[1])):
+        self._told[signature] += 1
+        if self._told[signature] > 2 or self.full or self._told_enough(self._broken(mismatch, signature[1])):
             return  # minimised twice already: it is the same defect, or the store is beyond naming them one by one
 
         hangs = isinstance(mismatch.actual, Raised) and mismatch.actual.name == "NoAnswer"
@@ -270,7 +264,7 @@ class Session:
             self._add(promise, mismatch.judgement.rules, check, message, program, mismatch, None)
             return
         direct = found.judgement.rules
-        if hangs or direct[0] in self.listed:
+        if hangs or direct[0] in self.known.rules:
             blamed = Blame(direct, None)
         else:
             blamed = blame(self.runner, small, found, avoidance.closing)

@@ -42,7 +42,7 @@ def check_subscription_races(session: Session) -> None:
             wrong = explored.wrong or raced.wrong
             if wrong is not None:
                 session.add(_told(wrong))
-                if wrong.rule not in session.listed:
+                if wrong.rule not in session.known.rules:
                     return
                 continue
             for rule, count in explored.rules.items():

@@ -96,10 +96,9 @@ def _problem(report: Report, specification: Specification) -> str | None:
     untested = [rule.id for rule in report.rules if rule.status == "untested"]
     if report.error:
         parts.append(f"storeproof cannot tell: {report.error}")
-    elif report.claim and report.claim.problems:
-        parts += report.claim.problems
     elif untested:
         parts.append(f"never exercised, which is no pass: {', '.join(untested)}")
+    parts += report.claim.problems if report.claim else []
     if not parts:
         return None
     settings = f"profile {report.environment['profile']}, seed {report.environment['seed']}"

@@ -9,8 +9,9 @@ from importlib.metadata import PackageNotFoundError, version
 
 from storeproof.conformance.checks import CHECKS
 from storeproof.conformance.claims import Claim
-from storeproof.conformance.claimverdicts import claim_report, claimed, settle
+from storeproof.conformance.claimverdicts import claim_report, claimed
 from storeproof.conformance.failures import HarnessError, UsageError
+from storeproof.conformance.known import Known
 from storeproof.conformance.profiles import Profile
 from storeproof.conformance.report import FailureReport, Report, RuleReport, verdict_of
 from storeproof.conformance.runner import Runner
@@ -43,7 +44,8 @@ def verify(
     started = time.monotonic()
     runner = Runner(target, Model(specification))
     session = Session(runner, profile, seed, selected, progress, on_failure, share=share)
-    session.listed = claim.listed if claim else frozenset()
+    if claim is not None:
+        session.known = Known(claim.listed, claim.programs)
     error = None
     environment = {"profile": profile.name, "seed": str(seed), **_versions(specification)}
     try:
@@ -80,7 +82,7 @@ def _closed(runner: Runner) -> str | None:
 def _report(
     session: Session, environment: dict[str, str], duration_s: float, error: str | None, claim: Claim | None
 ) -> Report:
-    settle(session)
+    session.known.settle(session.failures)
     failed = {rule for failure in session.failures for rule in failure.rules}
     reports = [
         _rule_report(session, rule, failed) for rule in session.specification.rules.values() if session.wants(rule.id)
@@ -101,7 +103,7 @@ def _report(
         rules=reports,
         # Those that decide first; of equal ones in the order in which they were found.
         failures=sorted(session.failures, key=lambda failure: not session.grave(failure.rules)),
-        expected=session.known_failures,
+        expected=session.known.failures,
         claim=claim_said,
         pairs=list(session.pairs.values()),
         programs=dict(session.programs),
