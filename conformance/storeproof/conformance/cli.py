@@ -63,8 +63,9 @@ def verify(
         list[str] | None,
         typer.Argument(
             metavar="[TARGET]...",
-            help="memory:, sqlite: (or sqlite::memory:, sqlite:FILE), postgresql: (embedded) or postgresql://…, or "
-            "module:factory, an async context manager that yields an empty store. Default: the reference adapters.",
+            help="memory:, sqlite: (or sqlite::memory:, sqlite:FILE), postgresql: (embedded) or postgresql://…, "
+            "module:factory, an async context manager that yields an empty store, or stdio:COMMAND, a program that "
+            "speaks the wire protocol. Default: the reference adapters.",
             show_default=False,
         ),
     ] = None,

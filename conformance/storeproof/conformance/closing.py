@@ -33,19 +33,24 @@ def closing_steps(model: Model, state: State, program: Program) -> Program:
     return (*reading, *boundary, *plain_reading(model, after, program))
 
 
-def short_closing(model: Model, state: State, program: Program) -> Program:
+def short_closing(model: Model, state: State, program: Program, last: int = MAX_INTEGER - 1) -> Program:
     """Everything once: of several operations that read the same only one, and no second reading after the claims.
 
     For races, where one client's programs have shown already that those operations agree.
     """
-    names = ("loadExecution", "readEvents", "loadRunState")
-    reading = [Call(name, {"runId": run_id}) for run_id in _run_ids(program) for name in names]
     boundary = boundary_reading(model, state)
     after = state
     for call in boundary:
         after = model.step(after, call.operation, call.args).state
-    rest = [call for call in plain_reading(model, after, program) if call.operation not in _READINGS]
-    return (*reading, Call("listRuns", {"limit": MAX_INTEGER}), *boundary, *rest)
+    rest = [call for call in plain_reading(model, after, program, last) if call.operation not in _READINGS]
+    return (*short_reading(program), *boundary, *rest)
+
+
+def short_reading(program: Program) -> Program:
+    """What `short_closing` begins with: the calls that only read."""
+    names = ("loadExecution", "readEvents", "loadRunState")
+    reading = [Call(name, {"runId": run_id}) for run_id in _run_ids(program) for name in names]
+    return (*reading, Call("listRuns", {"limit": MAX_INTEGER}))
 
 
 _READINGS = ("loadRun", "loadRunState", "loadExecution", "getRunTimeline", "readEvents", "listRuns")
@@ -91,10 +96,12 @@ def _run_claims(state: State) -> Program:
     return tuple(calls)
 
 
-def plain_reading(model: Model, state: State, program: Program) -> Program:
-    """Reads, claims when every lease is over, second deliveries; runs that are gone are created anew for these."""
+def plain_reading(model: Model, state: State, program: Program, last: int = MAX_INTEGER - 1) -> Program:
+    """Reads, claims at the time `last`, when every lease is over, second deliveries; runs that are gone are
+    created anew for these.
+    """
     calls = [*run_readings(program)]
-    calls += [_claim(operation, MAX_INTEGER - 1) for _, operation in _CLAIMS]
+    calls += [_claim(operation, last) for _, operation in _CLAIMS]
     runs = {row["runId"] for row in rows(state, "runs", 1)}
     for run_id, kind, delivery_id in _deliveries(program):
         if run_id not in runs:

@@ -23,6 +23,8 @@ from storeproof.conformance.races import Tried
 from storeproof.conformance.scenarios import Scenario
 from storeproof.conformance.session import Session
 from storeproof.conformance.stages import Stage
+from storeproof.conformance.wirechecks import check_wire_cuts
+from storeproof.conformance.wirestage import WireStage
 
 NAME = "cuts"
 
@@ -32,6 +34,9 @@ def check_cuts(session: Session) -> None:
     if "durable" not in session.capabilities or session.full or not session.wants(CUT, ACKNOWLEDGED, CONVERGES):
         return
     with opened_stage(session.runner) as stage:
+        if isinstance(stage, WireStage):
+            check_wire_cuts(session, stage)
+            return
         if stage is None or stage.sees != "statements":
             return
         findings, readings = RaceFindings(session, NAME), Readings()

@@ -41,6 +41,7 @@ __all__ = [
     "concurrent_scenarios",
     "explore_cuts",
     "lone_scenarios",
+    "meets",
     "rerun_cut",
     "second_call_scenarios",
 ]
@@ -117,7 +118,7 @@ def second_call_scenarios(model: Model) -> Iterator[Scenario]:
     writers = [call for call in INSTANCES if footprint(model.specification, call).written]
     for place, first in enumerate(writers):
         others = [*writers[place + 1 :], *writers[:place]]
-        near = (other for other in others if other.operation != first.operation and _meet(model, first, other))
+        near = (other for other in others if other.operation != first.operation and meets(model, first, other))
         second = next(near, None)
         if second is not None:
             yield Scenario(setup, ((first, second),))
@@ -292,7 +293,7 @@ def _statements_before_last_call(encounter: Encounter) -> int:
     return kinds[:last_call].count("statement")
 
 
-def _meet(model: Model, one: Call, other: Call) -> bool:
+def meets(model: Model, one: Call, other: Call) -> bool:
     """Whether one may write a row that the other touches."""
     written = footprint(model.specification, one).written
     touched = footprint(model.specification, other).touched

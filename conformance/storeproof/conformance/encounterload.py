@@ -40,6 +40,8 @@ class Load:
     histories: int = 0
     operations: int = 0
     rules: Counter[str] = field(default_factory=Counter[str])
+    failures: int = 0
+    """How many histories were wrong, where it went on after the first."""
     wrong: Wrong | None = None
     scenario: Scenario | None = None
     encounter: Encounter | None = None

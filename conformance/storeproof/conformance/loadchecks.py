@@ -15,6 +15,8 @@ from storeproof.conformance.racefindings import MOST_TOLD, RaceFindings
 from storeproof.conformance.racejudgement import LINEARIZABLE, Readings
 from storeproof.conformance.races import Tried
 from storeproof.conformance.session import Session
+from storeproof.conformance.wirechecks import check_wire_histories
+from storeproof.conformance.wirestage import WireStage
 
 NAME = "histories"
 PAIRS = 120
@@ -28,6 +30,9 @@ def check_histories(session: Session) -> None:
         return
     with opened_stage(session.runner) as stage:
         if stage is None:
+            return
+        if isinstance(stage, WireStage):
+            check_wire_histories(session, stage)
             return
         scenarios = [(scenario, 1) for scenario in drawn_loads(session.seed, session.profile.loads)]
         if stage.sees != "statements":

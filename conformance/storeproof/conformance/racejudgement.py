@@ -21,6 +21,7 @@ from storeproof.conformance.scenarios import Scenario
 from storeproof.conformance.stages import Stage
 from storeproof.reference.model import Model, Returned, State
 from storeproof.reference.tables import freeze
+from storeproof.spec.values import MAX_INTEGER
 
 LINEARIZABLE = "atomic.linearizable"
 SNAPSHOTS = frozenset({"loadExecution", "getRunTimeline"})
@@ -60,6 +61,8 @@ class Readings:
 
     right: set[Hashable] = field(default_factory=set[Hashable])
     """Contents that were found to be a state of the model."""
+    last: int = MAX_INTEGER - 1
+    """The time of the last claims: everything is due then."""
     _programs: dict[Hashable, Program] = field(default_factory=dict[Hashable, Program])
 
     def closing(self, model: Model, state: State, scenario: Scenario) -> Closing:
@@ -67,7 +70,7 @@ class Readings:
         key = names_of(scenario.calls)
         whole = (freeze(state), key)
         if whole not in self._programs:
-            self._programs[whole] = short_closing(model, state, scenario.calls)
+            self._programs[whole] = short_closing(model, state, scenario.calls, self.last)
         return Closing(key, self._programs[whole])
 
 

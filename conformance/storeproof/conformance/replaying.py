@@ -25,6 +25,8 @@ from storeproof.conformance.stages import Stage
 from storeproof.conformance.targets import Target, resolve
 from storeproof.conformance.terminal import say
 from storeproof.conformance.verify import verify
+from storeproof.conformance.wirechecks import replay_over_wire
+from storeproof.conformance.wirestage import WireStage
 from storeproof.reference.model import Model
 from storeproof.spec.loader import load as load_specification
 from storeproof.spec.specification import Specification
@@ -99,7 +101,10 @@ def _race(repro: Repro, target: Target, specification: Specification) -> Failure
         with opened_stage(runner) as stage:
             if stage is None:
                 raise UsageError(f"several clients cannot meet on {target.name}")
-            found = runner.wait(_raced(stage, runner.model, scenario, repro, cut))
+            if isinstance(stage, WireStage):
+                found = runner.wait(replay_over_wire(stage, runner.model, scenario, cut))
+            else:
+                found = runner.wait(_raced(stage, runner.model, scenario, repro, cut))
     finally:
         runner.close()
     return None if found is None else told(repro.check, found, runner.model)

@@ -42,7 +42,8 @@ class Profile:
     """How much is tried. `programs`: generated programs per operation; `worlds`: setups of races; `thirds`: drawn
     scenarios in which a third operation comes before two others or stands beside them; `cut_pairs`: drawn pairs one of
     which dies; `loads`: histories of many calls at once; `feeds`: schedules of one scene of subscribers;
-    `faults`: loads under each fault of a database.
+    `faults`: loads under each fault of a database. Over the wire: `copies`, how often a pair is repeated; `pairs`, how
+    many are drawn, 0 for all; `kills`, how often the process is killed.
     """
 
     name: str
@@ -54,6 +55,9 @@ class Profile:
     loads: int = 0
     feeds: int = 0
     faults: int = 0
+    copies: int = 3
+    pairs: int = 0
+    kills: int = 0
     most_failures: int = 12
     """After so many different failures of MUST rules the run ends: they have to be read by somebody. Of a SHOULD rule
     one is told, and none ends the run."""
@@ -62,9 +66,34 @@ class Profile:
 PROFILES = {
     profile.name: profile
     for profile in (
-        Profile("quick", 8, 150, worlds=1, thirds=20, cut_pairs=10, loads=3, feeds=10),
-        Profile("default", 30, 300, worlds=2, thirds=100, cut_pairs=12, loads=20, feeds=30, faults=5),
-        Profile("thorough", 600, 1000, thirds=5000, cut_pairs=1000, loads=300, feeds=400, faults=50, most_failures=60),
+        Profile("quick", 8, 150, worlds=1, thirds=20, cut_pairs=10, loads=3, feeds=10, pairs=40, kills=8),
+        Profile(
+            "default",
+            30,
+            300,
+            worlds=2,
+            thirds=100,
+            cut_pairs=12,
+            loads=20,
+            feeds=30,
+            faults=5,
+            copies=6,
+            pairs=200,
+            kills=40,
+        ),
+        Profile(
+            "thorough",
+            600,
+            1000,
+            thirds=5000,
+            cut_pairs=1000,
+            loads=300,
+            feeds=400,
+            faults=50,
+            copies=24,
+            kills=400,
+            most_failures=60,
+        ),
     )
 }
 

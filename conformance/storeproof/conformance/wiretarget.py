@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import shlex
 import shutil
-from types import MappingProxyType
+from collections.abc import Mapping
 from typing import Any
 
 from storeproof.conformance.addresses import without_password
@@ -30,9 +30,10 @@ class WireTarget:
         """`command`: the program and its arguments; `patience_s`: seconds for starting, emptying and ending it."""
         self.name = f"{PREFIX}{shown_command(name.removeprefix(PREFIX))}"
         self.capabilities: frozenset[str] = frozenset()
-        self.hidden = MappingProxyType(
-            {"subscribeEvents.failing-callback": _UNSEEN, "subscribeEvents.own-copies": _UNSEEN}
-        )
+        self.hidden: Mapping[str, str] = {
+            "subscribeEvents.failing-callback": _UNSEEN,
+            "subscribeEvents.own-copies": _UNSEEN,
+        }
         self.elsewhere = False
         self.limit_s = limit_s
         self._command = command

@@ -1,0 +1,143 @@
+"""The checks of several clients over the wire: histories of many requests in flight, and processes killed.
+
+Told and counted as on any other stage; `wireload` and `wirekills` say what is run.
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+from functools import partial
+
+from storeproof.conformance.cuts import meets
+from storeproof.conformance.encounterload import Load, drawn_loads
+from storeproof.conformance.failures import HarnessError
+from storeproof.conformance.points import Cut
+from storeproof.conformance.racechecks import wanted
+from storeproof.conformance.racefindings import RaceFindings
+from storeproof.conformance.races import Tried, drawn_scenarios, pair_scenarios, reading_scenarios
+from storeproof.conformance.scenarios import Scenario
+from storeproof.conformance.session import Session
+from storeproof.conformance.wirekills import Round, drawn_rounds, struck
+from storeproof.conformance.wireload import again, crowd
+from storeproof.conformance.wirestage import WireStage
+from storeproof.reference.model import Model
+
+HISTORIES = "histories"
+CUTS = "cuts"
+TRIES_AGAIN = 25
+"""Repetitions of a smaller scenario before it counts as right."""
+LOAD_TRIES = 3
+MOST_KILLED_WRONG = 2
+"""Rounds that may leave something wrong: a process takes long to start, and a store that forgets forgets everything."""
+REPLAYS, KILL_REPLAYS = 100, 10
+"""How often a saved failure is repeated, of a race and of a kill."""
+KILLS_AGAIN = 4
+"""The same for a smaller scenario whose process is killed."""
+
+
+def check_wire_histories(session: Session, stage: WireStage) -> None:
+    """Pairs that may meet in a row, all of them or a sample, many times each; then more operations, then loads."""
+    profile, source = session.profile, random.Random(session.seed)
+    crowds = [each for each in pair_scenarios(session.model, profile.worlds) if _suspicious(session, each)]
+    if profile.pairs and profile.pairs < len(crowds):
+        crowds = source.sample(crowds, profile.pairs)
+    # The same operation twice first: there claims and compare-and-swap break.
+    crowds.sort(key=lambda each: each.clients[0][0].operation != each.clients[1][0].operation)
+    more = [*reading_scenarios(), *drawn_scenarios(session.seed, profile.thirds)]
+    more = [each for each in more if wanted(session, each)]
+    crowds += source.sample(more, min(len(more), profile.thirds // 10))
+    loads = list(drawn_loads(session.seed, profile.loads))
+    findings = RaceFindings(session, HISTORIES)
+    total = len(crowds) + len(loads)
+    for index, scenario in enumerate([*crowds, *loads]):
+        if findings.enough:
+            return
+        if index < len(crowds):
+            found = session.runner.wait(crowd(stage, session.model, scenario, profile.copies, source))
+        else:
+            found = session.runner.wait(again(stage, session.model, scenario, LOAD_TRIES, source))
+        _known(found)
+        findings.exercised(found.rules)
+        if found.wrong is not None:
+            _tell(session, stage, findings, scenario, found)
+        session.tell(HISTORIES, index + 1, total)
+
+
+def check_wire_cuts(session: Session, stage: WireStage) -> None:
+    """A few requests in flight, and the process killed at a drawn moment."""
+    findings = RaceFindings(session, CUTS)
+    rounds = list(drawn_rounds(session.seed, session.profile.kills))
+    wrong = 0
+    for index, each in enumerate(rounds):
+        if findings.enough or wrong >= MOST_KILLED_WRONG:
+            return
+        found = session.runner.wait(struck(stage, session.model, each))
+        if found.unknown is not None:
+            raise HarnessError(f"the checker could not judge what a killed process left: {found.unknown}")
+        session.cut_points += found.cuts
+        findings.exercised(found.rules)
+        if found.wrong is not None:
+            findings.add(found.wrong, partial(_killed_again, session, stage, each))
+            wrong += 1
+        session.tell(CUTS, index + 1, len(rounds))
+
+
+def _killed_again(session: Session, stage: WireStage, like: Round, smaller: Scenario) -> Tried | None:
+    for attempt in range(KILLS_AGAIN):
+        found = session.runner.wait(struck(stage, session.model, like.of(smaller, attempt)))
+        if found.wrong is not None:
+            return found.wrong
+    return None
+
+
+def _suspicious(session: Session, scenario: Scenario) -> bool:
+    """Whether one operation may write a row that the other looks at."""
+    one, other = scenario.clients[0][0], scenario.clients[1][0]
+    return wanted(session, scenario) and (meets(session.model, one, other) or meets(session.model, other, one))
+
+
+def _tell(session: Session, stage: WireStage, findings: RaceFindings, scenario: Scenario, found: Load) -> None:
+    """Made small by running it again and again. Where it does not come again at all, it is told as it was seen."""
+    source = random.Random(session.seed)
+
+    def once_more(smaller: Scenario) -> Tried | None:
+        return tried(session.runner.wait(again(stage, session.model, smaller, TRIES_AGAIN, source)))
+
+    alone = once_more(scenario)
+    if alone is not None:
+        findings.add(alone, once_more)
+        return
+    seen = tried(found)
+    assert seen is not None
+    findings.add(seen, lambda _smaller: None)
+
+
+async def replay_over_wire(stage: WireStage, model: Model, scenario: Scenario, cut: Cut | None) -> Tried | None:
+    """A saved race or kill again and again; what is wrong with the first that fails, and how many did."""
+    if cut is None:
+        found = await again(stage, model, scenario, REPLAYS, random.Random(0), REPLAYS)
+        wrong = tried(found)
+        return None if wrong is None else _counted(wrong, found.failures, found.histories)
+    failures: list[Tried] = []
+    for attempt in range(KILL_REPLAYS):
+        killed = await struck(stage, model, Round(scenario, cut.at, 0.0, retried=False).of(scenario, attempt % 5))
+        failures += [] if killed.wrong is None else [killed.wrong]
+    return _counted(failures[0], len(failures), KILL_REPLAYS) if failures else None
+
+
+def _counted(found: Tried, failures: int, repetitions: int) -> Tried:
+    message = f"in {failures} of {repetitions} repetitions: {found.wrong.message}"
+    return replace(found, wrong=replace(found.wrong, message=message))
+
+
+def tried(found: Load) -> Tried | None:
+    """What is wrong in a load, if anything."""
+    if found.wrong is None or found.scenario is None or found.encounter is None:
+        return None
+    return Tried(found.scenario, found.wrong, found.encounter)
+
+
+def _known(found: Load) -> None:
+    if found.unknown is not None:
+        raise HarnessError(f"the checker could not judge a history within its budget: {found.unknown}")

@@ -1,0 +1,195 @@
+"""Real concurrency over the wire: the clients of many copies of a scenario at once, and each history judged.
+
+Requests that may go out together go out in one write. Copies differ in who is first and by how much, because nobody
+knows how long the window of a race is. What is found need not come again, so it is tried many times.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Sequence
+from itertools import count
+
+from storeproof.conformance.closing import short_reading
+from storeproof.conformance.encounterload import Load
+from storeproof.conformance.encounters import Encounter
+from storeproof.conformance.histories import Moment, Operation
+from storeproof.conformance.judgement import judge, show_outcome
+from storeproof.conformance.linearizability import Unknown
+from storeproof.conformance.programs import Arguments, Call, Program
+from storeproof.conformance.racejudgement import Judge, Readings, Wrong
+from storeproof.conformance.races import after, exercised
+from storeproof.conformance.relation import indeterminate
+from storeproof.conformance.scenarios import Scenario
+from storeproof.conformance.wirecopies import Copy, apart, copies
+from storeproof.conformance.wirestage import WireStage
+from storeproof.conformance.wirestore import WireStore
+from storeproof.reference.model import Model, Outcome
+
+LONGEST_DELAY_S = 0.003
+"""How much later than the others a client may begin."""
+
+
+async def crowd(stage: WireStage, model: Model, scenario: Scenario, number: int, source: random.Random) -> Load:
+    """Runs so many copies of a scenario after one reset, until one history is wrong."""
+    found = Load()
+    every = list(copies(model.specification, scenario, number))
+    await stage.target.reset()
+    if apart(scenario):
+        problems = await asyncio.gather(*(_set_up(stage, model, copy.scenario.setup) for copy in every))
+        found.skipped = next((problem for problem in problems if problem), None)
+        if found.skipped is None:
+            met = [meet_over_wire(stage, copy.scenario, _delays(copy.scenario, source)) for copy in every]
+            encounters = await asyncio.gather(*met)
+            stages = await asyncio.gather(*(_read_ahead(stage, copy) for copy in every))
+            for own, encounter in zip(stages, encounters, strict=True):
+                if await _judged(own, model, encounter, found):
+                    break
+        return found
+    for copy in reversed(every):
+        found.skipped = await _set_up(stage, model, copy.scenario.setup)
+        if found.skipped is not None:
+            return found
+        encounter = await meet_over_wire(stage, copy.scenario, _delays(copy.scenario, source))
+        if await _judged(await _read_ahead(stage, copy), model, encounter, found):
+            return found
+    return found
+
+
+async def again(
+    stage: WireStage, model: Model, scenario: Scenario, repetitions: int, source: random.Random, most_wrong: int = 1
+) -> Load:
+    """Runs a scenario alone, after a reset each time, until so many histories were wrong; the first one is kept."""
+    found = Load()
+    for _ in range(repetitions):
+        await stage.target.reset()
+        found.skipped = await _set_up(stage, model, scenario.setup)
+        if found.skipped is not None:
+            return found
+        encounter = await meet_over_wire(stage, scenario, _delays(scenario, source))
+        judging = Judge(model, stage, scenario, after(model, scenario.setup), Readings())
+        if await _took(judging, model, scenario, encounter, found) and found.failures >= most_wrong:
+            return found
+        if found.unknown is not None:
+            return found
+    return found
+
+
+async def meet_over_wire(stage: WireStage, scenario: Scenario, delays: Sequence[float]) -> Encounter:
+    """Runs the clients of a scenario at the same time; the setup is done. Each begins after its delay in seconds."""
+    ticks = count()
+    operations: list[Operation] = []
+    moments: list[Moment] = []
+
+    async def client(number: int, program: Program) -> None:
+        if delays[number] > 0:
+            await asyncio.sleep(delays[number])
+        for call in program:
+            place = len(operations)
+            operations.append(Operation(number, call, next(ticks)))
+            moments.append(Moment(number, "call", call.as_python()))
+            outcome = await stage.client(number).call(call.operation, call.args)
+            operations[place] = Operation(number, call, operations[place].invoked, next(ticks), outcome)
+            moments.append(Moment(number, "answer", show_outcome(outcome)))
+
+    # The order of the tasks is the order of the requests in the write.
+    numbers = sorted(range(len(scenario.clients)), key=lambda number: delays[number])
+    await asyncio.gather(*(client(number, scenario.clients[number]) for number in numbers))
+    return Encounter(tuple(operations), tuple(moments), (), (0,) * len(scenario.clients), None, None)
+
+
+def _delays(scenario: Scenario, source: random.Random) -> list[float]:
+    """All together in half of the cases, in any order; else each a little later than the one before."""
+    clients = len(scenario.clients)
+    order = source.sample(range(clients), clients)
+    step = 0.0 if source.random() < 0.5 else source.random() * LONGEST_DELAY_S / clients
+    # What is not above 0 is no delay: it only says who is first in the write.
+    return [position * step if step else (position - clients) for position in order]
+
+
+async def _set_up(stage: WireStage, model: Model, setup: Program) -> str | None:
+    """Calls a setup; what was wrong with its answers, if anything: sequences tell that better."""
+    state = model.initial()
+    for call in setup:
+        outcome = await stage.reader.call(call.operation, call.args)
+        step = model.step(state, call.operation, call.args)
+        judgement = judge(model, state, call, step, outcome)
+        if judgement is not None and judgement.rules != ("answers.extra-fields",):
+            return f"{call.as_python()}: {judgement.message}"
+        state = step.state
+    return None
+
+
+async def _read_ahead(stage: WireStage, copy: Copy) -> _CopyStage:
+    """The stage of a copy, with what only reads already asked for, all at once: nobody writes any more."""
+    reader = _CopyReader(stage.target.wire, copy)
+    await reader.read_ahead(*short_reading(copy.scenario.calls))
+    return _CopyStage(stage, copy, reader)
+
+
+async def _judged(stage: _CopyStage, model: Model, encounter: Encounter, found: Load) -> bool:
+    """Judges a copy and reads what it left; whether there is nothing more to find out."""
+    copy = stage.copy
+    own = tuple(
+        each
+        if each.outcome is None
+        else Operation(each.client, each.call, each.invoked, each.returned, copy.own(each.call.operation, each.outcome))
+        for each in encounter.history
+    )
+    encounter = Encounter(own, encounter.moments, (), encounter.statements, None, None)
+    start = after(model, copy.scenario.setup)
+    judging = Judge(model, stage, copy.scenario, start, Readings(last=copy.last))
+    return await _took(judging, model, copy.scenario, encounter, found) or found.unknown is not None
+
+
+async def _took(judging: Judge, model: Model, scenario: Scenario, encounter: Encounter, found: Load) -> bool:
+    """Adds one history to what was found; whether it is wrong."""
+    found.histories += 1
+    found.operations += len(encounter.history)
+    verdict = await judging.judged(encounter)
+    if isinstance(verdict, Unknown):
+        found.unknown = verdict.reason
+        return False
+    if isinstance(verdict, Wrong):
+        found.failures += 1
+        if found.wrong is None:
+            found.wrong, found.scenario, found.encounter = verdict, scenario, encounter
+        return True
+    if not any(map(indeterminate, encounter.history)):
+        found.rules.update(exercised(model, scenario, verdict))
+    return False
+
+
+class _CopyStage(WireStage):
+    """The stage as the judge of one copy sees it."""
+
+    def __init__(self, stage: WireStage, copy: Copy, reader: WireStore) -> None:
+        super().__init__(stage.target)
+        self.copy = copy
+        self._reader = reader
+
+    @property
+    def reader(self) -> WireStore:
+        return self._reader
+
+
+class _CopyReader(WireStore):
+    """Reads what belongs to one copy."""
+
+    def __init__(self, wire: WireStore, copy: Copy) -> None:
+        self.store = wire.store
+        self._wire = wire
+        self._copy = copy
+        self._ahead: list[tuple[Call, Outcome]] = []
+
+    async def read_ahead(self, *calls: Call) -> None:
+        """Asks for all of them at once; each answer is given out once, and none after a call that may write."""
+        outcomes = await asyncio.gather(*(self._wire.call(call.operation, call.args) for call in calls))
+        self._ahead = list(zip(calls, outcomes, strict=True))
+
+    async def call(self, operation: str, args: Arguments) -> Outcome:
+        if self._ahead and (self._ahead[0][0].operation, self._ahead[0][0].args) == (operation, args):
+            return self._copy.own(operation, self._ahead.pop(0)[1])
+        self._ahead = []
+        return self._copy.own(operation, await self._wire.call(operation, args))
