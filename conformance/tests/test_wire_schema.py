@@ -24,12 +24,15 @@ COMMAND = [sys.executable, str(Path(__file__).parent / "wire_store.py")]
 
 
 def unfit(name: str, value: object) -> list[str]:
+    return [error.message for error in _validator(name).iter_errors(cast(Any, value))]
+
+
+def _validator(name: str) -> Validator:
     wire, contract = schema("wire"), schema("contract")
     registry: Registry[Any] = Registry[Any]().with_resources(
         [(each["$id"], DRAFT202012.create_resource(each)) for each in (wire, contract)]
     )
-    validator: Validator = Draft202012Validator({"$ref": f"{wire['$id']}#/$defs/{name}"}, registry=registry)
-    return [error.message for error in validator.iter_errors(cast(Any, value))]
+    return Draft202012Validator({"$ref": f"{wire['$id']}#/$defs/{name}"}, registry=registry)
 
 
 def test_it_is_a_schema_and_speaks_of_every_operation() -> None:
