@@ -22,6 +22,7 @@ from storeproof.conformance.scenarios import Scenario
 from storeproof.conformance.stages import Stage
 from storeproof.reference.model import Model, Returned, State
 from storeproof.reference.tables import freeze
+from storeproof.spec.jsonvalues import is_array, is_object
 from storeproof.spec.values import MAX_INTEGER
 
 LINEARIZABLE = "atomic.linearizable"
@@ -217,15 +218,20 @@ def _handed(operation: Operation) -> list[tuple[str, str, int, int]]:
     args = call.args
     until = args["now"] + args["leaseMs"]
     if call.operation == "claimRun":
-        keys = [f"run {args['runId']}"] if outcome.value.get("kind") == "claimed" else []
+        claimed = is_object(outcome.value) and outcome.value.get("kind") == "claimed"
+        keys = [f"run {args['runId']}"] if claimed else []
     else:
-        keys = [_row(item) for item in outcome.value]
+        keys = [row for item in outcome.value if (row := _row(item))] if is_array(outcome.value) else []
     return [(key, args["leaseOwner"], args["now"], until) for key in keys]
 
 
-def _row(item: dict[str, Any]) -> str:
-    if "lease" in item:
-        return f"run {item['run']['runId']}"
+def _row(item: Any) -> str | None:
+    """None for what has another shape, which is wrong whoever got it. Fields beyond the shape say nothing."""
+    if not is_object(item):
+        return None
+    run = item.get("run")
+    if is_object(run):
+        return f"run {run.get('runId')}"
     if "bucketId" in item:
-        return f"bucket {item['scheduleId']!r} {item['bucketId']}"
-    return f"timer {item['runId']!r} {item['signalId']!r}"
+        return f"bucket {item.get('scheduleId')!r} {item['bucketId']}"
+    return f"timer {item.get('runId')!r} {item.get('signalId')!r}"
