@@ -8,7 +8,7 @@ import json
 import shutil
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -28,7 +28,7 @@ _ARGUMENTS = (
 
 
 @contextmanager
-def chromium() -> Iterator[webdriver.Chrome]:
+def chromium() -> Generator[webdriver.Chrome]:
     """A browser of its own, with a profile of its own that goes with it."""
     binary, driver = shutil.which("chromium"), shutil.which("chromedriver")
     assert binary, "Chromium is missing: make browser"
@@ -52,7 +52,7 @@ class _Silent(SimpleHTTPRequestHandler):
 
 
 @contextmanager
-def served(folder: Path) -> Iterator[str]:
+def served(folder: Path) -> Generator[str]:
     """The address under which a folder is served on this machine, without a slash at the end."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Silent, directory=str(folder)))
     thread = threading.Thread(target=server.serve_forever, daemon=True)
@@ -65,23 +65,42 @@ def served(folder: Path) -> Iterator[str]:
         thread.join()
 
 
+def run(browser: WebDriver, script: str) -> Any:
+    """What a script returns, run on the page."""
+    untyped: Any = browser  # Selenium's own types leave things open
+    return untyped.execute_script(script)
+
+
+def awaited(browser: WebDriver, promise: str) -> Any:
+    """What a promise on the page comes to."""
+    untyped: Any = browser
+    return untyped.execute_async_script(f"({promise}).then(arguments[arguments.length - 1])")
+
+
 def screen(browser: webdriver.Chrome, width: int, height: int, *, dark: bool = False) -> None:
     """What the browser pretends to be from now on."""
     metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600}
-    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
     scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
-    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [scheme]})
+    untyped: Any = browser
+    untyped.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+    untyped.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [scheme]})
 
 
 def complaints(browser: webdriver.Chrome) -> list[str]:
     """What was written to the console since the last call, anything from warnings on."""
-    return [entry["message"] for entry in browser.get_log("browser") if entry["level"] in ("WARNING", "SEVERE")]
+    return [entry["message"] for entry in _log(browser, "browser") if entry["level"] in ("WARNING", "SEVERE")]
 
 
 def requested(browser: webdriver.Chrome) -> list[str]:
     """The addresses that were asked for since the last call."""
-    messages = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
+    messages = [json.loads(entry["message"])["message"] for entry in _log(browser, "performance")]
     return [item["params"]["request"]["url"] for item in messages if item["method"] == "Network.requestWillBeSent"]
+
+
+def _log(browser: webdriver.Chrome, name: str) -> list[dict[str, Any]]:
+    untyped: Any = browser
+    entries: list[dict[str, Any]] = untyped.get_log(name)
+    return entries
 
 
 def leaves_the_machine(address: str) -> bool:
@@ -92,8 +111,8 @@ def leaves_the_machine(address: str) -> bool:
 def axe_findings(browser: WebDriver) -> list[str]:
     """What axe-core calls serious or critical on the page, as `rule: element`."""
     assert AXE.exists(), "axe-core is missing: make browser"
-    browser.execute_script(AXE.read_text(encoding="utf-8"))
-    result = browser.execute_async_script("axe.run().then(arguments[arguments.length - 1])")
+    run(browser, AXE.read_text(encoding="utf-8"))
+    result = awaited(browser, "axe.run()")
     assert len(result["passes"]) > 10, "axe-core saw no page"
     return [
         f"{found['id']}: {node['html'][:200]}"

@@ -75,9 +75,7 @@ def test_no_request_leaves_the_machine_and_the_console_stays_empty(browser: webd
 def test_a_request_that_leaves_and_a_complaint_are_seen(browser: webdriver.Chrome) -> None:
     browser.get(f"{built_site().as_uri()}/index.html")
     browsing.complaints(browser)
-    browser.execute_async_script(
-        "fetch('https://example.org/x').catch(() => 0).finally(arguments[arguments.length - 1])"
-    )
+    browsing.awaited(browser, "fetch('https://example.org/x').catch(() => 0)")
     assert [url for url in browsing.requested(browser) if browsing.leaves_the_machine(url)] == ["https://example.org/x"]
     assert len(browsing.complaints(browser)) == 1
 
@@ -109,16 +107,14 @@ def test_nothing_serious_stands_in_anybody_s_way(browser: webdriver.Chrome, page
     for width, height in (DESKTOP, PHONE):
         browsing.screen(browser, width, height, dark=dark)
         browser.get(f"{built_site().as_uri()}/{page}")
-        scheme = browser.execute_script("return document.documentElement.dataset.bsTheme")
+        scheme = browsing.run(browser, "return document.documentElement.dataset.bsTheme")
         assert scheme == ("dark" if dark else "light")
         assert browsing.axe_findings(browser) == []
 
 
 def test_what_is_in_the_way_is_found(browser: webdriver.Chrome) -> None:
     browser.get(f"{built_site().as_uri()}/index.html")
-    browser.execute_script(
-        "document.querySelector('[role=main]').insertAdjacentHTML('beforeend', '<input id=unnamed>')"
-    )
+    browsing.run(browser, "document.querySelector('[role=main]').insertAdjacentHTML('beforeend', '<input id=unnamed>')")
     assert [found.split(":")[0] for found in browsing.axe_findings(browser)] == ["label"]
 
 
@@ -126,19 +122,20 @@ def test_no_page_is_wider_than_a_phone(browser: webdriver.Chrome) -> None:
     browsing.screen(browser, *PHONE)
     for page in html_pages(built_site()):
         browser.get(f"{built_site().as_uri()}/{page}")
-        assert browser.execute_script("return document.documentElement.scrollWidth") <= PHONE[0], page
+        assert browsing.run(browser, "return document.documentElement.scrollWidth") <= PHONE[0], page
 
 
 def test_labels_of_the_state_diagrams_lie_inside_and_apart(browser: webdriver.Chrome) -> None:
     browsing.screen(browser, *DESKTOP)
     browser.get(f"{built_site().as_uri()}/specification/states.html")
-    diagrams = browser.execute_script(
+    diagrams = browsing.run(
+        browser,
         """return [...document.querySelectorAll("svg.statechart")].map(svg => ({
              room: svg.viewBox.baseVal.width,
              texts: [...svg.querySelectorAll("text")].map(text => {
                const {x, y, width, height} = text.getBBox();
                return {said: text.textContent, x, y, width, height};
-             })}))"""
+             })}))""",
     )
     assert len(diagrams) == 4
     for diagram in diagrams:

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import re
+from collections.abc import Awaitable
 from copy import deepcopy
 from functools import cache
 from pathlib import Path
@@ -22,6 +23,7 @@ from storeproof.reference.model import Model
 from storeproof.spec.errors import LogConflict
 from storeproof.spec.loader import load
 from storeproof.spec.specification import Specification
+from storeproof.spec.types import Shape
 
 SPECIFICATION = load()
 
@@ -178,19 +180,21 @@ async def executed(block: str) -> list[Any]:
     exec("async def program(store, told):\n" + "\n".join(calls), names)
     done: list[Any] = []
 
-    async def told(coroutine: Any) -> None:
+    async def told(coroutine: Awaitable[Any]) -> None:
         try:
-            answer = await coroutine
+            done.append(in_wire_form(await coroutine))
         except LogConflict as conflict:
             data = {"runId": conflict.run_id, "attemptedIndex": conflict.attempted_index, "existing": conflict.existing}
             done.append({"LogConflict": data})
-        else:
-            done.append(
-                [item.to_wire() for item in answer] if isinstance(answer, list) else answer and answer.to_wire()
-            )
 
     await names["program"](MemoryStore(), told)
     return done
+
+
+def in_wire_form(answer: Any) -> Any:
+    if isinstance(answer, Shape):
+        return answer.to_wire()
+    return list(map(in_wire_form, answer)) if answer is not None else None
 
 
 def calls_of(block: str) -> list[str]:
