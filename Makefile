@@ -8,13 +8,13 @@ BIN := $(VENV)/bin
 JOBS ?= 2
 INSTALLED := $(VENV)/.installed
 
-.PHONY: verify test races lint selftest docs clean tanstack tanstack-reverse
+.PHONY: verify test races browser lint selftest docs clean tanstack tanstack-reverse
 
 verify: $(INSTALLED)
 	$(BIN)/storeproof verify --jobs $(JOBS)
 
 test: $(INSTALLED)
-	$(BIN)/python -m pytest -q -n 2 -m "not races"
+	$(BIN)/python -m pytest -q -n 2 -m "not races and not browser"
 
 races: $(INSTALLED)
 	$(BIN)/python -m pytest -q -n 2 -m races
@@ -22,6 +22,14 @@ races: $(INSTALLED)
 # Node 20 with npm: the published TanStack Workflow runtime on the three adapters.
 tanstack-reverse: $(INSTALLED)
 	$(BIN)/python -m pytest -q examples/tanstack/reverse
+
+# Chromium and its driver are Debian's; axe-core is npm's.
+browser: $(INSTALLED) conformance/axe/node_modules/.package-lock.json
+	{ command -v chromium && command -v chromedriver; } >/dev/null || { apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium chromium-driver; }
+	$(BIN)/python -m pytest -q -m browser
+
+conformance/axe/node_modules/.package-lock.json: conformance/axe/package-lock.json
+	cd conformance/axe && npm ci --silent --no-audit --no-fund
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .

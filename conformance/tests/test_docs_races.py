@@ -114,7 +114,7 @@ def test_the_pages_are_built_and_every_link_leads_somewhere(tmp_path: Path) -> N
     )
     assert built.returncode == 0, built.stdout + built.stderr
     assert "<svg" in (tmp_path / "two-winners.svg").read_text(encoding="utf-8")
-    assert "No run, timer or bucket" in (tmp_path / "races/index.html").read_text(encoding="utf-8")
+    assert "No run, timer or bucket" in (tmp_path / "races.html").read_text(encoding="utf-8")
 
 
 def schemas() -> list[str]:
