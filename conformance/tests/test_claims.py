@@ -268,16 +268,16 @@ def test_a_repro_file_shows_what_recorded_programs_do_not(tmp_path: Path) -> Non
     assert run(claim_stores.Repaired, claim, rules, ("vectors",)).verdict == "fails"
 
 
-@pytest.mark.parametrize(
-    ("rule", "changed", "said"),
-    [
-        ("createRun.created", {}, "is about createRun.existing, and not about createRun.created"),
-        ("createRun.existing", {"clients": [[{"op": "loadRun", "args": {"runId": "a"}}]]}, "no program of one client"),
-        ("createRun.existing", {"program": []}, "no program of one client"),
-        ("createRun.existing", {"program": [{"op": "reopen", "args": {}}]}, "the capability 'durable'"),
-        ("createRun.existing", {"format": "x"}, "is no repro file"),
-    ],
-)
+UNFIT: list[tuple[str, dict[str, Any], str]] = [
+    ("createRun.created", {}, "is about createRun.existing, and not about createRun.created"),
+    ("createRun.existing", {"clients": [[{"op": "loadRun", "args": {"runId": "a"}}]]}, "no program of one client"),
+    ("createRun.existing", {"program": []}, "no program of one client"),
+    ("createRun.existing", {"program": [{"op": "reopen", "args": {}}]}, "the capability 'durable'"),
+    ("createRun.existing", {"format": "x"}, "is no repro file"),
+]
+
+
+@pytest.mark.parametrize(("rule", "changed", "said"), UNFIT)
 def test_a_repro_file_has_to_fit(tmp_path: Path, rule: str, changed: dict[str, Any], said: str) -> None:
     creations = tuple(Call("createRun", {"runId": "a", "workflowId": "w", "input": 1, "now": now}) for now in (0, 5))
     file = save(_exercised(TouchesExisting, creations, frozenset()).failures[0], "s", 0, tmp_path, SPECIFICATION)

@@ -96,7 +96,7 @@ def test_tables_name_their_cells(root: Element) -> None:
     for table in root.iter("table"):
         assert [each.attrib.get("scope") for each in table.iter("th") if "scope" not in each.attrib] == []
     for element in root.iter():
-        if element.attrib.get("role") == "region":
+        if element.attrib.get("role") == "group":
             assert (element.attrib["tabindex"], bool(element.attrib["aria-label"])) == ("0", True)
 
 

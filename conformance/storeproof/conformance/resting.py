@@ -14,7 +14,7 @@ STATUSES: tuple[Status, ...] = (
 
 def counts(report: Report) -> dict[Status, int]:
     """How many rules have each status, without those that none has."""
-    found = {status: sum(rule.status == status for rule in report.rules) for status in STATUSES}
+    found: dict[Status, int] = {status: sum(rule.status == status for rule in report.rules) for status in STATUSES}
     return {status: count for status, count in found.items() if count}
 
 
