@@ -52,7 +52,7 @@ def recorded(
 
 def as_python(program: Iterable[Recorded]) -> str:
     """The calls as Python against a store called `store`, each with its answer, in JSON, as a comment."""
-    return "\n".join("\n".join([*_call_lines(item.call), *_answer_lines(item.step.outcome)]) for item in program)
+    return "\n\n".join("\n".join([*_call_lines(item.call), *_answer_lines(item.step.outcome)]) for item in program)
 
 
 def wire_messages(program: list[Recorded]) -> str:

@@ -101,15 +101,15 @@ def test_search_takes_any_words(browser: webdriver.Chrome, words: str) -> None:
     assert browsing.complaints(browser) == []
 
 
-@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+@pytest.mark.parametrize(("size", "scheme"), [(DESKTOP, "light"), (PHONE, "dark")], ids=["desktop", "phone"])
 @pytest.mark.parametrize("page", FIVE)
-def test_nothing_serious_stands_in_anybody_s_way(browser: webdriver.Chrome, page: str, dark: bool) -> None:
-    for width, height in (DESKTOP, PHONE):
-        browsing.screen(browser, width, height, dark=dark)
-        browser.get(f"{built_site().as_uri()}/{page}")
-        scheme = browsing.run(browser, "return document.documentElement.dataset.bsTheme")
-        assert scheme == ("dark" if dark else "light")
-        assert browsing.axe_findings(browser) == []
+def test_nothing_serious_stands_in_anybody_s_way(
+    browser: webdriver.Chrome, page: str, size: tuple[int, int], scheme: str
+) -> None:
+    browsing.screen(browser, *size, dark=scheme == "dark")
+    browser.get(f"{built_site().as_uri()}/{page}")
+    assert browsing.run(browser, "return document.documentElement.dataset.bsTheme") == scheme
+    assert browsing.axe_findings(browser) == []
 
 
 def test_what_is_in_the_way_is_found(browser: webdriver.Chrome) -> None:
