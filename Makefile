@@ -6,7 +6,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: verify test races lint selftest docs clean tanstack
+.PHONY: verify test races lint selftest docs clean tanstack tanstack-test
 
 verify: $(INSTALLED)
 	$(BIN)/storeproof verify
@@ -33,6 +33,9 @@ BRIDGE := stdio:node $(TANSTACK)/bridge.mjs
 tanstack: $(INSTALLED) $(TANSTACK)/node_modules/.package-lock.json
 	$(BIN)/python $(TANSTACK)/with_postgres.py $(BIN)/storeproof verify --profile thorough --limit-s 120 $(VERIFY) \
 	    '$(BRIDGE) memory' '$(BRIDGE) postgres' '$(BRIDGE) d1 --folder .storeproof/tanstack-d1'
+
+tanstack-test: $(INSTALLED) $(TANSTACK)/node_modules/.package-lock.json
+	$(BIN)/python -m pytest -q $(TANSTACK)
 
 $(TANSTACK)/node_modules/.package-lock.json: $(TANSTACK)/package-lock.json
 	cd $(TANSTACK) && npm ci
