@@ -169,7 +169,7 @@ class MixedTarget:
         return None
 
 
-CHECKS = ("vectors", "values", "ids", "clock", "sequences", "histories")
+CHECKS = ("vectors", "values", "ids", "sequences", "histories")
 
 
 def failing(fleet: Fleet, failure: FailureReport, seed: int, only: str) -> bool:
