@@ -164,6 +164,13 @@ def test_what_was_answered_is_there_after_the_process_was_killed(
     assert [run["runId"] for run in bridge.ask("listRuns", limit=9)] == ["r0", "r1", "r2"]
 
 
+def test_two_processes_do_not_share_a_schema(commands: dict[str, tuple[str, ...]], start: Start) -> None:
+    first = start(*commands["postgres"])
+    first.ask("initialize", protocol=1)
+    assert start(*commands["postgres"]).ask("initialize", protocol=1) == -32603
+    assert first.ask("loadRun", runId="r") is None
+
+
 def test_what_the_bridge_did_not_make_it_does_not_touch(tmp_path: Path, start: Start) -> None:
     with psycopg.connect(embedded_url(), autocommit=True) as connection:
         connection.execute("create schema somebodys")
