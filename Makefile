@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 JOBS ?= 2
 INSTALLED := $(VENV)/.installed
 
-.PHONY: verify test races browser lint selftest docs clean tanstack tanstack-reverse
+.PHONY: verify test races browser lint selftest docs clean tanstack tanstack-test tanstack-reverse
 
 verify: $(INSTALLED)
 	$(BIN)/storeproof verify --jobs $(JOBS)
@@ -47,6 +47,9 @@ BRIDGE := stdio:node $(TANSTACK)/bridge.mjs
 tanstack: $(INSTALLED) $(TANSTACK)/node_modules/.package-lock.json
 	$(BIN)/python $(TANSTACK)/with_postgres.py $(BIN)/storeproof verify --profile thorough --limit-s 120 $(VERIFY) \
 	    '$(BRIDGE) memory' '$(BRIDGE) postgres' '$(BRIDGE) d1 --folder .storeproof/tanstack-d1'
+
+tanstack-test: $(INSTALLED) $(TANSTACK)/node_modules/.package-lock.json
+	$(BIN)/python -m pytest -q $(TANSTACK)
 
 $(TANSTACK)/node_modules/.package-lock.json: $(TANSTACK)/package-lock.json
 	cd $(TANSTACK) && npm ci

@@ -11,6 +11,7 @@ import { parseArgs } from 'node:util'
 import { errorOf, noSuchOperation } from './operations.mjs'
 
 const OPENERS = {
+  __proto__: null,
   memory: async () => (await import('./memory.mjs')).openMemory(),
   postgres: async ({ schema }) =>
     (await import('./postgres.mjs')).openPostgres({ url: process.env.STOREPROOF_PG_URL, schema }),
@@ -72,6 +73,8 @@ class Bridge {
 
 /** The control methods; each may return an `answer`, and what is to be done `after` it was written. */
 const CONTROL = {
+  __proto__: null,
+
   async initialize({ protocol }) {
     if (protocol !== 1) return { answer: invalid('protocol', 'only protocol 1 is spoken here') }
     this.store ??= await this.open()

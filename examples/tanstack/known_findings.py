@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 
 from storeproof.conformance.programs import Call
 from storeproof.reference.model import Raised, Returned, State, Step
+from storeproof.spec.jsonvalues import is_array, is_object
 
 Finding: TypeAlias = Callable[[State, Call, Step], bool]
 
@@ -19,12 +20,10 @@ INT4 = 2**31 - 1
 
 def _rows(step: Step) -> list[dict[str, Any]]:
     """The objects of an answer: runs, buckets, states, wherever they stand."""
-    if not isinstance(step.outcome, Returned):
-        return []
-    value = step.outcome.value
-    answers = value if isinstance(value, list) else [value]
-    found = [answer for answer in answers if isinstance(answer, dict)]
-    return found + [answer["run"] for answer in found if isinstance(answer.get("run"), dict)]
+    value: Any = step.outcome.value if isinstance(step.outcome, Returned) else None
+    answers = value if is_array(value) else [value]
+    found = [answer for answer in answers if is_object(answer)]
+    return found + [answer["run"] for answer in found if is_object(answer.get("run"))]
 
 
 def _refused(_state: State, _call: Call, step: Step) -> bool:

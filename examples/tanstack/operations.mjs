@@ -5,6 +5,7 @@
 
 /** Upstream takes some ids as positional arguments; every other operation takes its arguments object as it is. */
 const POSITIONAL = {
+  __proto__: null,
   loadRun: ({ runId }) => [runId],
   loadExecution: ({ runId }) => [runId],
   getRunTimeline: ({ runId }) => [runId],

@@ -17,7 +17,7 @@ export async function openPostgres({ url, schema }) {
   // The name tells the connections of an earlier process of this program, which may have been killed.
   const pool = new pg.Pool({ connectionString: url, max: CONNECTIONS, application_name: `storeproof ${schema}` })
   pool.on('error', () => {}) // an idle connection was lost; who asks next is told
-  await endEarlier(pool)
+  const holder = await holdAlone(pool, schema)
   await ownSchema(pool, schema)
   const store = createDrizzlePostgresWorkflowStore({ db: drizzle(pool), schema })
   await store.ensureSchema()
@@ -28,24 +28,30 @@ export async function openPostgres({ url, schema }) {
     async reset() {
       await pool.query(tables.map((table) => `delete from ${table}`).join('; '))
     },
-    close: () => pool.end(),
+    async close() {
+      holder.release(true)
+      await pool.end()
+    },
   }
 }
 
 /**
- * A process that was killed leaves its connections to the server, which may still be at its last statement. Ends them
- * and waits until they are gone, so that whatever happened, happened before this process answers.
+ * Holds the schema as long as this process lives. A process that was killed holds it no more, but may have left connections
+ * that are still at their last statement: those are ended, so that whatever happened, happened before this one answers.
  */
-async function endEarlier(pool) {
+async function holdAlone(pool, schema) {
+  const client = await pool.connect()
   const others = `from pg_stat_activity where application_name = current_setting('application_name')
     and datname = current_database() and pid <> pg_backend_pid()`
-  const client = await pool.connect()
+  await client.query("set lock_timeout = '10s'")
   try {
-    await client.query(`select pg_terminate_backend(pid) ${others}`)
-    while ((await client.query(`select 1 ${others}`)).rowCount > 0) await new Promise((done) => setTimeout(done, 5))
-  } finally {
-    client.release()
+    await client.query('select pg_advisory_lock(hashtextextended($1, 0))', [`storeproof ${schema}`])
+  } catch (error) {
+    throw new Error(`another process uses the schema ${schema}; name another one with --schema`, { cause: error })
   }
+  await client.query(`select pg_terminate_backend(pid) ${others}`)
+  while ((await client.query(`select 1 ${others}`)).rowCount > 0) await new Promise((done) => setTimeout(done, 5))
+  return client
 }
 
 async function ownSchema(pool, schema) {
