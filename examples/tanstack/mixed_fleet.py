@@ -31,13 +31,13 @@ from storeproof.adapters.d1 import D1Store
 from storeproof.adapters.d1.local import LocalD1
 from storeproof.adapters.postgres import PostgresStore
 from storeproof.conformance.encounterload import repeated
+from storeproof.conformance.profiles import PROFILES, Profile
 from storeproof.conformance.programs import Arguments, Call, from_json
 from storeproof.conformance.pythonstore import PythonStore
 from storeproof.conformance.racejudgement import Readings
 from storeproof.conformance.report import FailureReport
 from storeproof.conformance.runner import Runner, expected_step
 from storeproof.conformance.scenarios import Scenario
-from storeproof.conformance.session import PROFILES, Profile
 from storeproof.conformance.verify import verify
 from storeproof.conformance.wiretarget import wire_target
 from storeproof.reference.model import Model, Outcome
