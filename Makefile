@@ -1,6 +1,5 @@
-# Everything a fresh machine with Python 3.11 or newer needs: `make verify`, `make test`, `make races`, `make lint`,
-# `make selftest` (all of it takes a quarter of an hour; SELFTEST=--quick takes a sample).
-# Each makes the virtual environment first; nothing is installed by hand.
+# Everything a fresh machine with Python 3.11 or newer needs (and Node 20 for `make test` and the tanstack ones): `make verify`,
+# `make test`, `make races`, `make browser`, `make lint`, `make selftest` (SELFTEST=--quick takes a sample). Each makes the virtual environment first; nothing is installed by hand.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin

@@ -36,6 +36,7 @@ def test_the_author_path_from_nothing_to_a_replayed_failure(tmp_path: Path) -> N
     (tmp_path / "test_my_store.py").write_text(suite, encoding="utf-8")
 
     assert "    storeproof verify my_store:make_store\n" in README
+    assert (Path(__file__).resolve().parents[2] / "docs/assets/report-race.png").read_bytes()[:4] == b"\x89PNG"
     verify = ("storeproof.conformance.cli", "verify", "my_store:make_store", "--profile", "quick", "--seed", "1")
     right = typed(tmp_path, *verify)
     assert right.returncode == 0, right.stdout + right.stderr
