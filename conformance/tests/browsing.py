@@ -41,6 +41,8 @@ def chromium() -> Generator[webdriver.Chrome]:
             options.add_argument(argument)
         browser = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
         try:
+            browser.get("about:blank")  # away from its own start page, whose requests are no page's of ours
+            requested(browser)
             yield browser
         finally:
             browser.quit()

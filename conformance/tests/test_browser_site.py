@@ -75,6 +75,7 @@ def test_no_request_leaves_the_machine_and_the_console_stays_empty(browser: webd
 def test_a_request_that_leaves_and_a_complaint_are_seen(browser: webdriver.Chrome) -> None:
     browser.get(f"{built_site().as_uri()}/index.html")
     browsing.complaints(browser)
+    browsing.requested(browser)
     browsing.awaited(browser, "fetch('https://example.org/x').catch(() => 0)")
     assert [url for url in browsing.requested(browser) if browsing.leaves_the_machine(url)] == ["https://example.org/x"]
     assert len(browsing.complaints(browser)) == 1
