@@ -9,6 +9,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from storeproof.conformance.claims import read_claim
 from storeproof.conformance.starters import methods, rendered
 from storeproof.spec.loader import load
 from tests.command_session import storeproof
@@ -55,6 +56,12 @@ def test_it_conforms_when_its_methods_are_written(tmp_path: Path) -> None:
         "verify", "acme_store:make_store", "--rule", "createRun", "--seed", "0", folder=tmp_path / "acme-store"
     )
     assert ran.code == 0, ran
+
+
+def test_the_claim_file_claims_what_the_skeleton_offers(tmp_path: Path) -> None:
+    storeproof("init", "acme-store", folder=tmp_path)
+    claim = read_claim(tmp_path / "acme-store" / "claim.toml", load())
+    assert (claim.adapter, claim.capabilities, claim.expected) == ("acme_store", [], {})
 
 
 def test_the_skeleton_has_every_method_and_its_files_are_well_formed() -> None:

@@ -78,6 +78,7 @@ def rendered(module: str) -> dict[str, str]:
         for name, template in {
             f"{module}.py": "store.py",
             f"test_{module}.py": "test_store.py",
+            "claim.toml": "claim.toml",
             "pyproject.toml": "pyproject.toml",
             "README.md": "README.md",
             ".gitignore": "gitignore",
