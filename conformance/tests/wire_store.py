@@ -16,6 +16,7 @@ import random
 import sys
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
@@ -23,14 +24,21 @@ from typing import Any
 from pydantic.alias_generators import to_snake
 from storeproof.adapters.memory import MemoryStore
 from storeproof.spec import arguments as shapes
+from storeproof.spec.arguments import checked
 from storeproof.spec.errors import InvalidArgument, LogConflict, StoreUnavailable
 from storeproof.spec.jsonvalues import is_array
 from storeproof.spec.loader import load
 from storeproof.spec.store import Wire
-from storeproof.spec.types import DeliverResult, SignalDelivery
+from storeproof.spec.types import DeliverResult, SignalDelivery, TimerWakeup
 
 OPERATIONS = {name: operation for name, operation in load().operations.items() if operation.executable}
 READS = ("load", "get", "read", "list")
+FORGETS_S = 0.2
+"""Seconds after its answer that `forgets` keeps an operation."""
+HALF_S = 0.2
+"""Seconds between the two halves of what `half` writes."""
+HANDOVER_S = 0.002
+"""Seconds between the replay of `handover` and its going live."""
 
 
 class Refused(Exception):
@@ -41,12 +49,18 @@ class Refused(Exception):
         self.error = {"code": code, "message": message} | ({"data": {"name": name, **data}} if name else {})
 
 
+def as_it_is(store: MemoryStore) -> MemoryStore:
+    """A store with the same content, to decide on."""
+    seen = MemoryStore()
+    vars(seen).update(deepcopy({name: table for name, table in vars(store).items() if name != "_subscribers"}))
+    return seen
+
+
 class HastyStore(MemoryStore):
     """Decides on what it read and writes that down later, as two statements without a transaction do."""
 
     async def deliver_signal(self, *, run_id: str, delivery: SignalDelivery | Wire, now: int) -> DeliverResult:
-        seen = MemoryStore()
-        vars(seen).update(deepcopy({name: table for name, table in vars(self).items() if name != "_subscribers"}))
+        seen = as_it_is(self)
         answer = await seen.deliver_signal(run_id=run_id, delivery=delivery, now=now)
         await asyncio.sleep(0.001)
         if answer.kind == "delivered":
@@ -54,6 +68,19 @@ class HastyStore(MemoryStore):
             self._timers.pop((run_id, SignalDelivery.model_validate(delivery).signal_id), None)
             self._delivered |= vars(seen)["_delivered"]
         return answer
+
+
+class TwoOwnersStore(MemoryStore):
+    """Looks for the timers that are due and leases them later, whoever has leased them meanwhile."""
+
+    async def claim_due_timers(self, **given: Any) -> list[TimerWakeup]:
+        seen = as_it_is(self)
+        due = await seen.claim_due_timers(**given)
+        await asyncio.sleep(0.001)
+        for timer in due:
+            place = (timer.run_id, timer.signal_id)
+            self._timers[place] = vars(seen)["_timers"][place]
+        return due
 
 
 class Program:
@@ -65,17 +92,20 @@ class Program:
         self.journal: Path | None = options.journal
         self.store = self.new_store()
         self.subscriptions: dict[str, Callable[[], Awaitable[None]]] = {}
+        self.unwritten: list[asyncio.TimerHandle] = []
         self.answers = 0
         self.tasks: set[asyncio.Task[None]] = set()
 
     def new_store(self) -> MemoryStore:
-        return HastyStore() if self.fault == "check-then-act" else MemoryStore()
+        stores = {"check-then-act": HastyStore, "two-owners": TwoOwnersStore}
+        return stores.get(self.fault, MemoryStore)()
 
     async def run(self) -> None:
         if self.journal is not None and self.journal.exists():
             for kept in self.journal.read_text().splitlines():
                 method, params = json.loads(kept)
-                await self.operation(method, params)
+                with suppress(*([Refused] if self.fault == "half" else [])):  # halves need not fit together
+                    await self.operation(method, params)
         reader = asyncio.StreamReader(limit=2**26)
         await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
         while text := await reader.readline():
@@ -157,6 +187,9 @@ class Program:
                 await end()
             self.subscriptions.clear()
             self.store = self.new_store()
+            for late in self.unwritten:
+                late.cancel()
+            self.unwritten.clear()
             if self.journal is not None:
                 self.journal.write_text("")
             return None
@@ -175,7 +208,7 @@ class Program:
             raise Refused(-32601, f"no method {method}")
         answer = await self.operation(method, params)
         if self.journal is not None and not method.startswith(READS):
-            self.keep(method, params)
+            await self.keep(method, params)
         return answer
 
     def introduction(self) -> dict[str, Any]:
@@ -186,12 +219,20 @@ class Program:
             del said["specRevision"]
         return {"protocol": 2 if self.fault == "protocol-2" else 1, **said, "subscribeDelayMs": 0}
 
-    def keep(self, method: str, params: dict[str, Any]) -> None:
+    async def keep(self, method: str, params: dict[str, Any]) -> None:
         assert self.journal is not None
         text = f"{json.dumps([method, params])}\n"
-        if self.fault == "forgets":
+        if self.fault == "half" and method == "appendEvents" and len(params["events"]) > 1:
+            # Two writes, as without a transaction, and time to die between them.
+            first = params["expectedNextIndex"]
+            for place, event in enumerate(params["events"]):
+                if place:
+                    await asyncio.sleep(HALF_S)
+                part = {**params, "expectedNextIndex": first + place, "events": [event]}
+                self.append(f"{json.dumps([method, part])}\n")
+        elif self.fault == "forgets":
             # Acknowledged before it is kept, as with a write-behind cache.
-            asyncio.get_running_loop().call_later(0.02, self.append, text)
+            self.unwritten.append(asyncio.get_running_loop().call_later(FORGETS_S, self.append, text))
         else:
             self.append(text)
 
@@ -243,6 +284,14 @@ class Program:
             self.write(json.dumps({"jsonrpc": "2.0", "method": "event", "params": said}))
 
         try:
+            checked(shapes.SubscribeEventsArguments, run_id=params["runId"], from_index=params["fromIndex"])
+            if self.fault == "handover":
+                # What is appended between the replay and the look at the log's length is never given.
+                for row in (await self.store.read_events(run_id=params["runId"]))[params["fromIndex"] :]:
+                    callback(row.event, row.event_index)
+                await asyncio.sleep(HANDOVER_S)
+                length = len(await self.store.read_events(run_id=params["runId"]))
+                params["fromIndex"] = max(params["fromIndex"], length)
             end = await self.store.subscribe_events(
                 run_id=params["runId"], from_index=params["fromIndex"], callback=callback
             )

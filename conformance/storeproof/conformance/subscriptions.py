@@ -15,6 +15,7 @@ from storeproof.conformance.judgement import first_segment
 from storeproof.conformance.refusals import refused_calls
 from storeproof.conformance.session import Session
 from storeproof.conformance.watchdog import Blocked, watch
+from storeproof.conformance.wiretarget import WireTarget
 from storeproof.spec.errors import CannotTellError, InvalidArgument
 
 RUN = "a"
@@ -23,6 +24,8 @@ MARGIN_S = 2.0
 
 SCENE_S = 30.0
 """Seconds a scene may take before the store counts as hanging."""
+WIRE_SCENE_S = 3_600.0
+"""The same over the wire, where each request has a limit of its own: without an answer nothing can be told there."""
 
 Given: TypeAlias = list[tuple[dict[str, Any], int]]
 Scene: TypeAlias = Callable[["_Stage"], Awaitable[str | None]]
@@ -203,17 +206,18 @@ def check_subscriptions(session: Session) -> None:
 async def _played(session: Session, scene: Scene) -> str | None:
     await session.runner.target.reset()
     stage = _Stage(session.runner.target.store)
+    limit_s = _limit_s(session)
     loop = asyncio.get_running_loop()
     # A store may report a failing callback there; here it fails on purpose and is nobody's news.
     loop.set_exception_handler(lambda _loop, _context: None)
     try:
-        with watch(SCENE_S + 1):
-            async with asyncio.timeout(SCENE_S):
+        with watch(limit_s + 1):
+            async with asyncio.timeout(limit_s):
                 problem = await scene(stage)
                 await stage.leave()
                 return problem
     except Blocked:
-        return f"the store blocked the event loop for more than {SCENE_S:g} s"
+        return f"the store blocked the event loop for more than {limit_s:g} s"
     except CannotTellError:
         raise
     except Exception as error:  # whatever it is, the store raised it or did not answer
@@ -222,24 +226,28 @@ async def _played(session: Session, scene: Scene) -> str | None:
         loop.set_exception_handler(None)
 
 
+def _limit_s(session: Session) -> float:
+    return WIRE_SCENE_S if isinstance(session.runner.target, WireTarget) else SCENE_S
+
+
 def _ignore(_event: dict[str, Any], _index: int) -> None:
     """A callback for subscriptions that must not come about."""
 
 
 async def _bad_arguments(session: Session) -> None:
-    rule = "subscribeEvents.arguments"
+    rule, limit_s = "subscribeEvents.arguments", _limit_s(session)
     await session.runner.target.reset()
     names = {"runId": "run_id", "fromIndex": "from_index"}
     for call in refused_calls(session.specification, "subscribeEvents"):
         keywords = {names.get(name, name): value for name, value in call.args.items()}
         problem = None
         try:
-            with watch(SCENE_S + 1):
-                async with asyncio.timeout(SCENE_S):
+            with watch(limit_s + 1):
+                async with asyncio.timeout(limit_s):
                     await session.runner.target.store.subscribe_events(**keywords, callback=_ignore)
             problem = "the subscription was accepted"
         except Blocked:
-            problem = f"the store blocked the event loop for more than {SCENE_S:g} s"
+            problem = f"the store blocked the event loop for more than {limit_s:g} s"
         except InvalidArgument as error:
             if first_segment(error.field) != call.refused:
                 problem = f"InvalidArgument names {error.field!r} instead of {call.refused}"

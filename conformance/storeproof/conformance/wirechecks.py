@@ -6,6 +6,7 @@ Told and counted as on any other stage; `wireload` and `wirekills` say what is r
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -38,13 +39,10 @@ KILLS_AGAIN = 4
 
 
 def check_wire_histories(session: Session, stage: WireStage) -> None:
-    """Pairs that may meet in a row, all of them or a sample, many times each; then more operations, then loads."""
+    """Pairs that may meet in a row, all of them or the likeliest, many times each; then more operations, then loads."""
     profile, source = session.profile, random.Random(session.seed)
     crowds = [each for each in pair_scenarios(session.model, profile.worlds) if _suspicious(session, each)]
-    if profile.pairs and profile.pairs < len(crowds):
-        crowds = source.sample(crowds, profile.pairs)
-    # The same operation twice first: there claims and compare-and-swap break.
-    crowds.sort(key=lambda each: each.clients[0][0].operation != each.clients[1][0].operation)
+    crowds = _likeliest(crowds, profile.pairs or len(crowds), source)
     more = [*reading_scenarios(), *drawn_scenarios(session.seed, profile.thirds)]
     more = [each for each in more if wanted(session, each)]
     crowds = session.avoidance.scenarios([*crowds, *source.sample(more, min(len(more), profile.thirds // 10))])
@@ -101,6 +99,23 @@ def _suspicious(session: Session, scenario: Scenario) -> bool:
     """Whether one operation may write a row that the other looks at."""
     one, other = scenario.clients[0][0], scenario.clients[1][0]
     return wanted(session, scenario) and (meets(session.model, one, other) or meets(session.model, other, one))
+
+
+def _likeliest(pairs: Sequence[Scenario], number: int, source: random.Random) -> list[Scenario]:
+    """So many in the order of suspicion: the same call twice, then the same operation, because there claims, creations
+    and compare-and-swap break. Of a sample they are half, as far as there are enough, so that none of them is left out
+    by chance where the number allows it.
+    """
+    shuffled = sorted(source.sample(pairs, len(pairs)), key=_unlikeness)
+    same = [each for each in shuffled if _unlikeness(each) < 2]
+    others = shuffled[len(same) :]
+    kept = same[: max(number // 2, number - len(others))]
+    return [*kept, *others[: number - len(kept)]]
+
+
+def _unlikeness(pair: Scenario) -> int:
+    one, other = pair.clients[0][0], pair.clients[1][0]
+    return 0 if one == other else 1 if one.operation == other.operation else 2
 
 
 def _tell(session: Session, stage: WireStage, findings: RaceFindings, scenario: Scenario, found: Load) -> None:

@@ -15,9 +15,10 @@ from storeproof.conformance.failures import HarnessError
 from storeproof.conformance.portable import printable
 from storeproof.conformance.programs import Arguments
 from storeproof.conformance.wire import PROTOCOL, MessageError, answered, line, message
+from storeproof.conformance.wireintroduction import Introduction, problem_of
 from storeproof.conformance.wireprocess import WireProcess
 from storeproof.reference.model import Outcome, Raised, Returned
-from storeproof.spec.jsonvalues import is_array, is_object
+from storeproof.spec.jsonvalues import is_object
 
 PATIENCE_S = 30.0
 """Seconds for starting, emptying and ending a store: it may have a server to wait for."""
@@ -37,17 +38,6 @@ class ProtocolError(HarnessError):
 
 class Killed(Exception):
     """The kit killed the program before it had answered."""
-
-
-@dataclass(frozen=True, slots=True)
-class Introduction:
-    """What a program says of itself. `revision`: of the specification it was written against, None for elsewhere."""
-
-    name: str
-    version: str
-    revision: str | None
-    capabilities: frozenset[str]
-    subscribe_delay_ms: float
 
 
 @dataclass(slots=True)
@@ -86,7 +76,11 @@ class WireClient:
     async def start(self) -> Introduction:
         """Starts the program and introduces itself. Raises ProtocolError, and HarnessError where nothing starts."""
         await self._process.start()
-        return await self._introduced(await self.control("initialize", {"protocol": PROTOCOL}))
+        said = await self.control("initialize", {"protocol": PROTOCOL})
+        problem = problem_of(said)
+        if problem:
+            await self._broken(f"initialize was answered with {said!r:.200}: {problem}")
+        return Introduction.of(said)
 
     async def call(self, operation: str, args: Arguments) -> Outcome:
         """The outcome of an operation. Raises ProtocolError, Killed, and ValueError for what JSON has no words for."""
@@ -275,37 +269,6 @@ class WireClient:
         self.failure = ProtocolError(f"the program broke the wire protocol: {reason}; {how}{said}")
         for number in tuple(self._asked):
             self._settled(number).set_exception(self.failure)
-
-    async def _introduced(self, said: Any) -> Introduction:
-        problem = _problem(said)
-        if problem:
-            await self._broken(f"initialize was answered with {said!r:.200}: {problem}")
-        return Introduction(
-            said["name"],
-            said["version"],
-            said.get("specRevision"),
-            frozenset(said["capabilities"]),
-            said.get("subscribeDelayMs", 0),
-        )
-
-
-def _problem(said: Any) -> str | None:
-    """What keeps the answer to initialize from being one."""
-    if not is_object(said):
-        return "an object was expected"
-    if said.get("protocol") != PROTOCOL or isinstance(said["protocol"], bool):
-        return f"this kit speaks protocol {PROTOCOL}"
-    if not all(isinstance(said.get(name), str) for name in ("name", "version")):
-        return "name and version are strings"
-    if not isinstance(said.get("specRevision", ""), str | None):
-        return "specRevision is a string"
-    capabilities = said.get("capabilities")
-    if not is_array(capabilities) or not all(isinstance(each, str) for each in capabilities):
-        return "capabilities is a list of strings"
-    delay = said.get("subscribeDelayMs", 0)
-    if not isinstance(delay, int | float) or isinstance(delay, bool) or delay < 0:
-        return "subscribeDelayMs is a number of milliseconds"
-    return None
 
 
 def _is_error(error: Any) -> bool:

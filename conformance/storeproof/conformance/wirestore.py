@@ -12,7 +12,8 @@ from typing import Any, NoReturn
 
 from storeproof.conformance.programs import Arguments
 from storeproof.conformance.runner import NOT_CARRIED
-from storeproof.conformance.wireclient import Introduction, WireClient
+from storeproof.conformance.wireclient import WireClient
+from storeproof.conformance.wireintroduction import Introduction
 from storeproof.reference.model import Outcome, Raised
 from storeproof.spec.errors import ConformanceError, InvalidArgument, LogConflict, StoreUnavailable
 from storeproof.spec.jsonvalues import is_array, is_object

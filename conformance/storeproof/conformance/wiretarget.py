@@ -13,7 +13,8 @@ from typing import Any
 from storeproof.conformance.addresses import without_password
 from storeproof.conformance.failures import UsageError
 from storeproof.conformance.programs import Arguments
-from storeproof.conformance.wireclient import PATIENCE_S, Introduction, WireClient
+from storeproof.conformance.wireclient import PATIENCE_S, WireClient
+from storeproof.conformance.wireintroduction import Introduction
 from storeproof.conformance.wirestage import WireStage
 from storeproof.conformance.wirestore import WireStore
 from storeproof.reference.model import Outcome

@@ -1,0 +1,186 @@
+"""What is found over the wire in several clients and in killed processes: replays, halves, gaps, claims, a real server.
+
+Broken programs are `wire_store.py --fault …`; the right one is the same without, or with answers in any order.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+import shlex
+import sys
+from pathlib import Path
+
+import pytest
+from storeproof.conformance.catalogue import INSTANCES, WORLDS
+from storeproof.conformance.cutblame import ACKNOWLEDGED, CUT
+from storeproof.conformance.known import Known
+from storeproof.conformance.loadchecks import check_histories
+from storeproof.conformance.profiles import Profile
+from storeproof.conformance.programs import Call, Program
+from storeproof.conformance.racefailures import told
+from storeproof.conformance.racejudgement import LINEARIZABLE
+from storeproof.conformance.races import Tried
+from storeproof.conformance.report import FailureReport
+from storeproof.conformance.repro import save
+from storeproof.conformance.runner import Runner
+from storeproof.conformance.scenarios import Scenario
+from storeproof.conformance.session import Session
+from storeproof.conformance.subscriptionraces import ONCE
+from storeproof.conformance.wirechecks import check_wire_cuts, tried
+from storeproof.conformance.wirekills import Round, struck
+from storeproof.conformance.wireload import again, crowd
+from storeproof.conformance.wiretarget import wire_target
+from storeproof.reference.model import Model
+from storeproof.spec.loader import load
+from tests.command_session import Ran, storeproof
+from tests.test_wire_verify import SIGNALS, opened, target, verified
+
+HERE = Path(__file__).parent
+RIGHT = target("--fault", "slow")
+RACY = ("--fault", "check-then-act")
+SAME_SIGNAL = Scenario(WORLDS["waiting"], (SIGNALS[0], SIGNALS[0]))
+TWO_EVENTS: Program = tuple(
+    call for call in INSTANCES if call.operation == "appendEvents" and len(call.args["events"]) == 2
+)[:1]
+LOOK: Program = (Call("loadRun", {"runId": "q"}),)
+
+
+def replayed(file: Path, *options: str, folder: Path) -> tuple[Ran, str]:
+    """What `storeproof replay` said, without line breaks."""
+    ran = storeproof("replay", str(file), *options, folder=folder, timeout_s=300)
+    return ran, " ".join(ran.out.split())
+
+
+def saved(check: str, found: Tried, name: str, folder: Path) -> Path:
+    """The repro file of a failure as a run saves it."""
+    specification = load()
+    failure: FailureReport = told(check, found, Model(specification))
+    return save(failure, name, 1, folder, specification)
+
+
+def repetitions(said: str) -> tuple[int, int]:
+    counted = re.search(r"in (\d+) of (\d+) repetitions", said)
+    assert counted is not None, said
+    return int(counted[1]), int(counted[2])
+
+
+def test_a_race_replays_with_how_often_it_came(tmp_path: Path) -> None:
+    with opened(*RACY) as (runner, found):
+        load_ = runner.wait(again(found.stage(), runner.model, SAME_SIGNAL, 50, random.Random(1)))
+    wrong = tried(load_)
+    assert wrong is not None
+    file = saved("histories", wrong, target(*RACY), tmp_path)
+    ran, said = replayed(file, folder=tmp_path)
+    assert (ran.code, "it still fails" in said) == (1, True), ran
+    failures, of = repetitions(said)
+    assert 0 < failures <= of == 100
+    ran, said = replayed(file, "--target", RIGHT, folder=tmp_path)
+    assert (ran.code, "it no longer fails" in said, "repetitions" in said) == (0, True, False), ran
+
+
+def test_a_kill_replays_with_how_often_something_was_lost(tmp_path: Path) -> None:
+    options = ("--journal", str(tmp_path / "forgetful"), "--fault", "forgets")
+    with opened(*options) as (runner, found):
+        round_ = Round(SAME_SIGNAL, 2, 0.0, retried=False)
+        wrong = runner.wait(struck(found.stage(), runner.model, round_)).wrong
+    assert wrong is not None
+    file = saved("cuts", wrong, target(*options), tmp_path)
+    ran, said = replayed(file, folder=tmp_path)
+    assert (ran.code, "it still fails" in said, ACKNOWLEDGED in said) == (1, True, True), ran
+    failures, of = repetitions(said)
+    assert 0 < failures <= of == 10
+    ran, said = replayed(file, "--target", target("--journal", str(tmp_path / "right")), folder=tmp_path)
+    assert (ran.code, "it no longer fails" in said) == (0, True), ran
+
+
+def test_an_operation_that_is_kept_by_half_is_found(tmp_path: Path) -> None:
+    # The answer to the look comes when the first half is written, and kills the process before the second.
+    round_ = Round(Scenario(WORLDS["waiting"], (TWO_EVENTS, LOOK)), 1, 0.0, retried=False)
+    with opened("--journal", str(tmp_path / "half"), "--fault", "half") as (runner, found):
+        wrong = runner.wait(struck(found.stage(), runner.model, round_)).wrong
+    assert wrong is not None
+    assert wrong.wrong.rules[0] == CUT
+    assert "the process killed when 1 of 2 calls had been answered" in wrong.wrong.message
+    with opened("--journal", str(tmp_path / "whole")) as (runner, found):
+        right = runner.wait(struck(found.stage(), runner.model, round_))
+    assert (right.wrong, right.unknown, right.cuts) == (None, None, 1)
+
+
+def test_a_gap_between_replay_and_live_is_found_beside_appends_only(tmp_path: Path) -> None:
+    name = target("--fault", "handover")
+    ran, report = verified(tmp_path, rules=(ONCE,), name=name)
+    assert ran.code == 1, ran
+    [failure] = report.failures
+    assert (failure.rules, failure.check) == ([ONCE], "subscription-races")
+    assert failure.repro is not None
+    again_, said = replayed(tmp_path / failure.repro, folder=tmp_path)
+    assert (again_.code, "it still fails" in said) == (1, True), again_
+    right, said = replayed(tmp_path / failure.repro, "--target", RIGHT, folder=tmp_path)
+    assert (right.code, "it no longer fails" in said) == (0, True), right
+
+
+def listed(runner: Runner, profile: Profile, *rules: str) -> Session:
+    session = Session(runner, profile, 1)
+    session.known = Known(frozenset(rules))
+    return session
+
+
+def test_histories_keep_away_from_what_is_known_to_fail() -> None:
+    profile = Profile("few", 1, 1, worlds=1, pairs=12, copies=2, loads=1)
+    deliveries = [rule.id for rule in load().operations["deliverSignal"].rules if rule.kind != "promise"]
+    with opened(*RACY) as (runner, found):
+        session = listed(runner, profile, *deliveries)
+        check_histories(session)
+        assert (session.failures, session.known.failures) == ([], [])
+        assert session.evidence[LINEARIZABLE]["histories"] > 0
+        assert not any(session.evidence[rule]["histories"] for rule in deliveries)
+        # The same pairs are wrong where nothing keeps away from them.
+        raced = runner.wait(crowd(found.stage(), runner.model, SAME_SIGNAL, 8, random.Random(1)))
+        assert raced.wrong is not None
+
+
+def test_kills_keep_away_from_what_is_known_to_fail(tmp_path: Path) -> None:
+    profile = Profile("few", 1, 1, kills=4)
+    with opened("--journal", str(tmp_path / "journal")) as (runner, found):
+        session = listed(runner, profile, "createRun.created")
+        check_wire_cuts(session, found.stage())
+        assert session.failures == []
+        assert session.cut_points > 0
+        assert not session.evidence["createRun.created"]["cuts"]
+
+
+def test_a_race_that_is_known_is_expected_and_one_that_does_not_come_is_not_stale(tmp_path: Path) -> None:
+    (tmp_path / "claim.toml").write_text(
+        'adapter = "wire_store"\ncapabilities = ["subscribe"]\n'
+        '[expected-failures]\n"claims.exclusive" = { reason = "known" }\n'
+    )
+    ran, report = verified(
+        tmp_path, "--claim", "claim.toml", rules=("claims.exclusive",), name=target("--fault", "two-owners")
+    )
+    [rule] = report.rules
+    assert (ran.code, report.failures, rule.status, rule.because) == (0, [], "expected-failure", "known"), ran
+    assert report.expected
+    ran, report = verified(tmp_path, "--claim", "claim.toml", rules=("claims.exclusive",), name=RIGHT)
+    [rule] = report.rules
+    assert (ran.code, report.failures, report.expected, rule.status) == (0, [], [], "expected-failure"), ran
+    assert "races come by chance" in (rule.because or "")
+
+
+@pytest.mark.races
+@pytest.mark.parametrize("store", ["CreateTwoWinners", "ApprovalCheckThenAct"])
+def test_check_then_act_on_a_real_server_is_found(store: str) -> None:
+    operation = "createRun" if store == "CreateTwoWinners" else "deliverApproval"
+    call = next(each for each in INSTANCES if each.operation == operation and each.args["runId"] != "q")
+    world = "empty" if operation == "createRun" else "waiting"
+    scenario = Scenario(WORLDS[world], ((call,), (call,)))
+    command = [sys.executable, str(HERE / "wire_postgres.py"), store]
+    runner = Runner(wire_target(f"stdio:{shlex.join(command)}", 60), Model(load()))
+    try:
+        runner.open()
+        stage = runner.target.stage()
+        found = runner.wait(crowd(stage, runner.model, scenario, 24, random.Random(1)))
+    finally:
+        runner.close()
+    assert found.wrong is not None
+    assert found.wrong.rules[0] == LINEARIZABLE
