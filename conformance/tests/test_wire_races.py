@@ -30,6 +30,7 @@ from storeproof.conformance.subscriptionraces import ONCE
 from storeproof.conformance.wirechecks import check_wire_cuts, tried
 from storeproof.conformance.wirekills import Round, struck
 from storeproof.conformance.wireload import again, crowd
+from storeproof.conformance.wirestage import WireStage
 from storeproof.conformance.wiretarget import wire_target
 from storeproof.reference.model import Model
 from storeproof.spec.loader import load
@@ -179,6 +180,7 @@ def test_check_then_act_on_a_real_server_is_found(store: str) -> None:
     try:
         runner.open()
         stage = runner.target.stage()
+        assert isinstance(stage, WireStage)
         found = runner.wait(crowd(stage, runner.model, scenario, 24, random.Random(1)))
     finally:
         runner.close()

@@ -19,7 +19,7 @@ import os
 import random
 import sys
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -191,7 +191,7 @@ def failing(fleet: Fleet, failure: FailureReport, seed: int, only: str) -> bool:
         runner.close()
 
 
-def passed(fleet: Fleet, profile: Profile, seed: int, checks: list[str], *, guarded: bool) -> int:
+def passed(fleet: Fleet, profile: Profile, seed: int, checks: Sequence[str], *, guarded: bool) -> int:
     """One pass; 0 where nothing failed that counts."""
     target = MixedTarget(fleet, seed, guarded=guarded)
     report = verify(target, target.model.specification, profile, seed=seed, checks=checks)
