@@ -25,7 +25,7 @@ class Ran:
     err: str
 
 
-def storeproof(*arguments: str, folder: Path, timeout_s: float = 60, env: dict[str, str] | None = None) -> Ran:
+def storeproof(*arguments: str, folder: Path, timeout_s: float = 240, env: dict[str, str] | None = None) -> Ran:
     """`storeproof ARGUMENTS`, in `folder`."""
     command = [sys.executable, "-W", "error", "-m", "storeproof.conformance.cli", *arguments]
     found = subprocess.run(
