@@ -390,7 +390,7 @@ def test_a_field_beyond_the_schema_breaks_no_atomicity_and_a_wrong_one_does() ->
     assert isinstance(verdict(*more), Linearizable)
     assert isinstance(verdict(*more[::-1]), Linearizable)
     assert isinstance(verdict(*more[1:]), Illegal)
-    assert isinstance(verdict({**DUE[0], "lease": None}, *DUE[1:]), Linearizable)  # of another shape, so beyond this one
+    assert isinstance(verdict({**DUE[0], "lease": None}, *DUE[1:]), Linearizable)  # no field of this shape
     assert isinstance(verdict({**DUE[0], "workflowVersion": None}, *DUE[1:]), Illegal)
     assert isinstance(verdict({**DUE[0], "wakeAt": False}, *DUE[1:]), Illegal)
     refused = Call("claimDueTimers", {"limit": 9, **lease("a", 2, 2**53 - 1)})
