@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -54,6 +55,20 @@ def test_the_exit_code_is_the_commands_and_the_summary_is_written_all_the_same(t
 def test_a_choice_goes_before_the_default(tmp_path: Path) -> None:
     _, words = ran(tmp_path, TARGET="a:b", NIGHT="true", PROFILE="quick", SEED="7")
     assert words[:6] == ["verify", "a:b", "--profile", "quick", "--seed", "7"]
+
+
+def test_the_command_takes_what_the_step_says(tmp_path: Path) -> None:
+    command = tmp_path / "real" / "storeproof"
+    command.parent.mkdir()
+    command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m storeproof.conformance.cli "$@"\n', encoding="utf-8")
+    command.chmod(0o755)
+    env = {"PATH": f"{command.parent}:{os.environ['PATH']}", "GITHUB_STEP_SUMMARY": "summary.md"}
+    given = {"TARGET": "memory:", "PROFILE": "quick", "ARGUMENTS": "--rule loadRun"}
+    done = subprocess.run(["bash", str(STEP)], cwd=tmp_path, env={**env, **given}, check=False, timeout=240)
+    assert done.returncode == 0
+    made = {path.name for path in (tmp_path / "storeproof-report").iterdir()}
+    assert made == {"report.json", "report.xml", "report.html", "report.md"}
+    assert "memory" in (tmp_path / "summary.md").read_text(encoding="utf-8")
 
 
 def test_the_action_hands_over_what_the_script_reads() -> None:

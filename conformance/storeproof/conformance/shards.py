@@ -48,7 +48,7 @@ def verify_in_shares(
     """The report of a run in so many processes.
 
     Each resolves the target by its name, so it must be one of which several can be open at once. What goes wrong
-    outside the store becomes a report with the verdict unknown.
+    outside the store becomes a report with the verdict unknown. Raises HarnessError where no process came to its end.
     """
     context = multiprocessing.get_context("spawn")  # a forked process would inherit loops and threads
     shares = [_Share(context, job, slice(number, None, jobs)) for number in range(jobs)]
