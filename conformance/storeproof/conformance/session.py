@@ -30,6 +30,8 @@ MOST_HANGING = 3
 MOST_HANGING_TRIES = 3
 MOST_WAITING_S = 15.0
 """Tries and seconds for making a program small that ends in a hanging call."""
+MOST_SHRINKING_S = 30.0
+"""Seconds for making any other program small: where each try starts a process, nobody waits for the last step."""
 
 
 class Progress(Protocol):
@@ -233,14 +235,14 @@ class Session:
 
         hangs = isinstance(mismatch.actual, Raised) and mismatch.actual.name == "NoAnswer"
         self.hung += hangs
-        until = time.monotonic() + MOST_WAITING_S
+        until = time.monotonic() + (MOST_WAITING_S if hangs else MOST_SHRINKING_S)
         waited = 0
 
         def still_fails(shorter: Program) -> bool:
             nonlocal waited
             if avoidance.program(shorter) != shorter:
                 return False
-            if hangs and (waited >= MOST_HANGING_TRIES or time.monotonic() > until):
+            if time.monotonic() > until or (hangs and waited >= MOST_HANGING_TRIES):
                 return False  # each try that still hangs waits for the limit of a call again
             found = self.runner.run(shorter, closing).mismatch
             fails = found is not None and found.judgement.rules == mismatch.judgement.rules
@@ -252,9 +254,9 @@ class Session:
         try:
             small = minimised(program, self.specification, still_fails, self.profile.shrink_tries)
             found = self.runner.run(small, closing).mismatch
-            blamed = Blame(mismatch.judgement.rules, None)
-            if found is not None and not hangs:
-                blamed = blame(self.runner, small, found)
+            blamed = Blame((found or mismatch).judgement.rules, None)
+            if found is not None and not hangs and blamed.rules[0] not in self.known.rules:
+                blamed = blame(self.runner, small, found, avoidance.closing)
         except CannotTellError:
             # What was found is not lost because the store broke down while the program was made small.
             self._add(promise, mismatch.judgement.rules, check, mismatch.judgement.message, program, mismatch, None)
@@ -263,11 +265,6 @@ class Session:
             message = f"seen once and not again when the same program was run anew: {mismatch.judgement.message}"
             self._add(promise, mismatch.judgement.rules, check, message, program, mismatch, None)
             return
-        direct = found.judgement.rules
-        if hangs or direct[0] in self.known.rules:
-            blamed = Blame(direct, None)
-        else:
-            blamed = blame(self.runner, small, found, avoidance.closing)
         self._add(promise, blamed.rules, check, found.judgement.message, small, found, blamed.wrong_after)
 
     def _told_enough(self, rules: Sequence[str]) -> bool:
