@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """How much is tried. `programs`: generated programs per operation; `worlds`: setups of races; `thirds`: drawn
+    """How much is tried. `programs`: generated programs per operation; `clocks`: times to which a recorded program is
+    moved; `worlds`: setups of races; `scenarios`: how many pairs of calls in them are drawn, 0 for all; `thirds`: drawn
     scenarios in which a third operation comes before two others or stands beside them; `cut_pairs`: drawn pairs one of
     which dies; `loads`: histories of many calls at once; `feeds`: schedules of one scene of subscribers;
     `faults`: loads under each fault of a database. Over the wire: `copies`, how often a pair is repeated; `pairs`, how
@@ -17,7 +18,9 @@ class Profile:
     name: str
     programs: int
     shrink_tries: int
+    clocks: int = 4
     worlds: int = 3
+    scenarios: int = 0
     thirds: int = 0
     cut_pairs: int = 0
     loads: int = 0
@@ -34,11 +37,25 @@ class Profile:
 PROFILES = {
     profile.name: profile
     for profile in (
-        Profile("quick", 8, 150, worlds=1, thirds=20, cut_pairs=10, loads=3, feeds=10, pairs=40, kills=8),
+        Profile(
+            "quick",
+            8,
+            150,
+            clocks=1,
+            worlds=1,
+            scenarios=200,
+            thirds=20,
+            cut_pairs=10,
+            loads=3,
+            feeds=10,
+            pairs=40,
+            kills=8,
+        ),
         Profile(
             "default",
             30,
             300,
+            clocks=2,
             worlds=2,
             thirds=100,
             cut_pairs=12,

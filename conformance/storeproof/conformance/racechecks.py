@@ -6,6 +6,7 @@ What is explored is said by `races`, how by `scheduling` and `exploring`; here i
 from __future__ import annotations
 
 import random
+import sys
 from collections import Counter
 from collections.abc import Generator, Iterable, Sequence
 from contextlib import contextmanager
@@ -38,8 +39,9 @@ from storeproof.conformance.wirestage import WireStage
 NAME = "interleavings"
 
 
+EVERY = sys.maxsize
 DRAWN_PAIRS = 200
-"""Pairs that are explored where every run takes a new store, which is slow; drawn by the seed."""
+"""Pairs that are explored at most where every run takes a new store, which is slow; drawn by the seed."""
 
 
 def check_interleavings(session: Session) -> None:
@@ -49,15 +51,16 @@ def check_interleavings(session: Session) -> None:
     with opened_stage(session.runner, session.avoidance) as stage:
         if stage is None or isinstance(stage, WireStage):  # over the wire nobody can be stopped
             return
-        worlds = session.profile.worlds
-        every = pair_scenarios(session.model, worlds) if stage.quick else drawn_pairs(session, DRAWN_PAIRS)
-        spared = session.avoidance.scenarios
-        scenarios = spared(scenario for scenario in every if wanted(session, scenario))
-        thirds = drawn_scenarios(session.seed, session.profile.thirds)
-        more = spared(each for each in chain(reading_scenarios(), thirds) if stage.quick and wanted(session, each))
-        scenarios, more = session.share_of(scenarios), session.share_of(more)
+        profile, spared = session.profile, session.avoidance.scenarios
+        most = profile.scenarios or (EVERY if stage.quick else DRAWN_PAIRS)
+        drawn = drawn_pairs(session, most, profile.worlds)
+        thirds = drawn_scenarios(session.seed, profile.thirds)
+        reading = _drawn(session, reading_scenarios(), most)
+        more = spared(each for each in chain(reading, thirds) if stage.quick and wanted(session, each))
+        scenarios, more = session.share_of(spared(drawn)), session.share_of(more)
         readings = Readings(avoidance=session.avoidance)
-        exploring = _Exploring(session, stage, RaceFindings(session, NAME), len(scenarios) + len(more), readings)
+        findings, total = RaceFindings(session, NAME), len(scenarios) + len(more)
+        exploring = _Exploring(session, stage, findings, total, readings, len(drawn) < most)
         for suspected in (True, False):
             exploring.all(filter(lambda each: session.suspects(each) is suspected, scenarios), None)
             exploring.all(filter(lambda each: session.suspects(each) is suspected, more), BOUND)
@@ -89,6 +92,8 @@ class _Exploring:
     findings: RaceFindings
     total: int
     readings: Readings
+    whole: bool
+    """Whether every pair of calls is among the scenarios."""
     done: int = 0
     scenarios: Counter[tuple[str, str]] = field(default_factory=Counter[tuple[str, str]])
     schedules: Counter[tuple[str, str]] = field(default_factory=Counter[tuple[str, str]])
@@ -117,7 +122,7 @@ class _Exploring:
                 operations=pair,
                 scenarios=self.scenarios[pair],
                 schedules=self.schedules[pair],
-                complete=self.stage.quick and pair not in self.incomplete,
+                complete=self.whole and pair not in self.incomplete,
             )
             for pair in self.scenarios
         }
@@ -152,9 +157,13 @@ class _Exploring:
         self.findings.add(found, again)
 
 
-def drawn_pairs(session: Session, count: int) -> list[Scenario]:
-    """So many of the pairs in all worlds that are evidence for what was asked for."""
-    every = [pair for pair in pair_scenarios(session.model) if wanted(session, pair)]
+def drawn_pairs(session: Session, count: int, worlds: int = len(WORLDS)) -> list[Scenario]:
+    """So many of the pairs in the worlds that are evidence for what was asked for, or all there are."""
+    return _drawn(session, pair_scenarios(session.model, worlds), count)
+
+
+def _drawn(session: Session, scenarios: Iterable[Scenario], count: int) -> list[Scenario]:
+    every = [each for each in scenarios if wanted(session, each)]
     return every if count >= len(every) else random.Random(session.seed).sample(every, count)
 
 

@@ -42,8 +42,10 @@ def _check_text(value: object) -> object:
     if isinstance(value, str):
         if "\x00" in value:
             raise refused("holds U+0000, which no store can keep")
-        if any("\ud800" <= character <= "\udfff" for character in value):
-            raise refused("holds a lone surrogate, which no store can keep")
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            raise refused("holds a lone surrogate, which no store can keep") from None
     return value
 
 
