@@ -87,7 +87,7 @@ def test_refusals_begin_with_a_state_and_end_with_reading_it() -> None:
 
 
 def test_every_line_fits_its_schema_and_every_value_its_shape() -> None:
-    lines = _line_validator()
+    lines = line_validator()
     for name, text in recorded_files().items():
         for number, line in enumerate(text.rstrip("\n").split("\n"), 1):
             assert not list(lines.iter_errors(json.loads(line))), f"{name}, line {number}"
@@ -102,7 +102,7 @@ def test_every_line_fits_its_schema_and_every_value_its_shape() -> None:
             assert problems(OPERATIONS[entry.operation].result, entry.outcome.value) == []
 
 
-def _line_validator() -> Validator:
+def line_validator() -> Validator:
     contract = contract_schema()
     registry: Registry[Any] = Registry[Any]().with_resource(contract["$id"], DRAFT202012.create_resource(contract))
     return Draft202012Validator(schema("vector"), registry=registry)
