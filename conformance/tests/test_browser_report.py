@@ -1,4 +1,4 @@
-"""The HTML report in a real browser: it asks nobody, runs nothing of what a store answered, can be read by everybody."""
+"""The HTML report in a real browser: it asks nobody, complains of nothing, and can be read by everybody."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,7 +18,7 @@ DESKTOP, PHONE = (1300, 1000), (390, 844)
 REPORTS: dict[str, list[Report]] = {
     "failing": [report(failure(), race())],
     "conforming": [report(verdict="conforms", expected=[], claim=None)],
-    "several": [report(failure(), race()), report(race(), target="sqlite:"), report(verdict="unknown", error="no server")],
+    "several": [report(failure(), race()), report(race(), target="b:"), report(verdict="unknown", error="no server")],
     "hostile": [hostile()],
 }  # fmt: skip
 

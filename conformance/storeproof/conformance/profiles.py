@@ -39,15 +39,15 @@ PROFILES = {
     for profile in (
         Profile(
             "quick",
-            8,
+            6,
             150,
             clocks=1,
             worlds=1,
-            scenarios=200,
+            scenarios=100,
             thirds=20,
             cut_pairs=10,
             loads=3,
-            feeds=10,
+            feeds=6,
             pairs=40,
             kills=8,
         ),

@@ -1,13 +1,14 @@
 """The check of subscribeEvents: scripted scenes on a Python store (rulings 11 and 24).
 
 A subscription is no answer to a call, so it is not a program of the model. Each scene subscribes, appends, waits for
-the delay the store states, and compares what every subscriber was given with what was appended.
+the delay the store states, and compares what every subscriber was given with what was appended. They wait together, on
+one store; what is wrong there is played again on a store of its own, so that it is told apart from the others.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from typing import Any, TypeAlias
 
@@ -19,6 +20,7 @@ from storeproof.conformance.wiretarget import WireTarget
 from storeproof.spec.errors import CannotTellError, InvalidArgument
 
 RUN = "a"
+"""The run of a scene that has the store for itself."""
 MARGIN_S = 2.0
 """How long beyond the stated delay the kit waits before it calls an event missing; waiting ends when all have come."""
 
@@ -32,28 +34,30 @@ Scene: TypeAlias = Callable[["_Stage"], Awaitable[str | None]]
 
 
 class _Stage:
-    """One store with one run's log, and what its subscribers were given."""
+    """One run's log in a store, and what its subscribers were given."""
 
-    def __init__(self, store: Any) -> None:
+    def __init__(self, store: Any, run: str) -> None:
         self.store = store
+        self.run = run
         self.delay_s: float = getattr(store, "subscribe_delay_ms", 0) / 1000
         self._subscriptions: list[Callable[[], Awaitable[None]]] = []
 
-    async def append(self, run_id: str, at: int, count: int = 1) -> None:
+    async def append(self, at: int, count: int = 1, run_id: str | None = None) -> None:
+        run_id = run_id or self.run
         events = [event(run_id, index) for index in range(at, at + count)]
         await self.store.append_events(run_id=run_id, expected_next_index=at, events=events)
 
-    async def subscribe(self, given: Given, run_id: str = RUN, from_index: int = 0) -> Callable[[], Awaitable[None]]:
+    async def subscribe(self, given: Given, from_index: int = 0) -> Callable[[], Awaitable[None]]:
         def callback(got: dict[str, Any], index: int) -> None:
             given.append((got, index))
 
-        return await self.follow(callback, run_id, from_index)
+        return await self.follow(callback, from_index)
 
     async def follow(
-        self, callback: Callable[[dict[str, Any], int], None], run_id: str = RUN, from_index: int = 0
+        self, callback: Callable[[dict[str, Any], int], None], from_index: int = 0
     ) -> Callable[[], Awaitable[None]]:
         unsubscribe: Callable[[], Awaitable[None]] = await self.store.subscribe_events(
-            run_id=run_id, from_index=from_index, callback=callback
+            run_id=self.run, from_index=from_index, callback=callback
         )
         self._subscriptions.append(unsubscribe)
         return unsubscribe
@@ -70,13 +74,13 @@ class _Stage:
                 while len(given) < count:
                     await asyncio.sleep(0.001)
 
-    async def expect(self, *expected: tuple[Given, int, int], run_id: str = RUN) -> str | None:
+    async def expect(self, *expected: tuple[Given, int, int]) -> str | None:
         """None where of each (given, first, last) exactly the events `first` to `last`, not included, came in order."""
         for given, first, last in expected:
             await self.arrived(given, last - first)
         await asyncio.sleep(self.delay_s)  # as long as a surplus one may be on its way
         for given, first, last in expected:
-            wanted = [(event(run_id, index), index) for index in range(first, last)]
+            wanted = [(event(self.run, index), index) for index in range(first, last)]
             if given != wanted:
                 return f"expected the events {[index for _, index in wanted]}, got {given!r:.300}"
         return None
@@ -88,7 +92,7 @@ def event(run_id: str, index: int) -> dict[str, Any]:
 
 
 async def _replay(stage: _Stage) -> str | None:
-    await stage.append(RUN, 0, 3)
+    await stage.append(0, 3)
     whole: Given = []
     rest: Given = []
     await stage.subscribe(whole)
@@ -101,19 +105,19 @@ async def _live(stage: _Stage) -> str | None:
     later: Given = []
     await stage.subscribe(given)
     await stage.subscribe(later, from_index=2)
-    await stage.append(RUN, 0, 2)
-    await stage.append(RUN, 2, 1)
+    await stage.append(0, 2)
+    await stage.append(2, 1)
     return await stage.expect((given, 0, 3), (later, 2, 3))
 
 
 async def _once(stage: _Stage) -> str | None:
     """Appends while the replay of a long log may still be under way."""
-    await stage.append(RUN, 0, 1200)
+    await stage.append(0, 1200)
     given: Given = []
 
     async def append_more() -> None:
         for at in range(1200, 1230):
-            await stage.append(RUN, at)
+            await stage.append(at)
 
     await asyncio.gather(append_more(), stage.subscribe(given), stage.subscribe([], from_index=1))
     return await stage.expect((given, 0, 1230))
@@ -121,11 +125,11 @@ async def _once(stage: _Stage) -> str | None:
 
 async def _own_run(stage: _Stage) -> str | None:
     given: Given = []
-    await stage.subscribe(given, run_id="a")
-    for other in ("a:b", "A", "ab", "b"):
-        await stage.append(other, 0)
-    await stage.append("a", 0)
-    return await stage.expect((given, 0, 1), run_id="a")
+    await stage.subscribe(given)
+    for other in (f"{stage.run}:b", stage.run.upper(), f"{stage.run}b", f"b{stage.run}"):
+        await stage.append(0, run_id=other)
+    await stage.append(0)
+    return await stage.expect((given, 0, 1))
 
 
 async def _unsubscribed(stage: _Stage) -> str | None:
@@ -133,11 +137,11 @@ async def _unsubscribed(stage: _Stage) -> str | None:
     other: Given = []
     unsubscribe = await stage.subscribe(given)
     await stage.subscribe(other)
-    await stage.append(RUN, 0)
+    await stage.append(0)
     await stage.arrived(given, 1)
     await unsubscribe()
     await unsubscribe()
-    await stage.append(RUN, 1)
+    await stage.append(1)
     return await stage.expect((other, 0, 2), (given, 0, 1))
 
 
@@ -151,8 +155,8 @@ async def _failing_callback(stage: _Stage) -> str | None:
 
     await stage.subscribe(given)
     await stage.follow(fails)
-    await stage.append(RUN, 0)
-    await stage.append(RUN, 1)
+    await stage.append(0)
+    await stage.append(1)
     problem = await stage.expect((given, 0, 2))
     return problem or (None if seen == [0, 1] else f"the failing callback was given {seen}, not [0, 1]")
 
@@ -166,10 +170,12 @@ async def _own_copies(stage: _Stage) -> str | None:
 
     await stage.follow(vandal)
     await stage.subscribe(given)
-    await stage.append(RUN, 0)
+    await stage.append(0)
     problem = await stage.expect((given, 0, 1))
-    log = [row.to_wire()["event"] for row in await stage.store.read_events(run_id=RUN)]
-    return problem or (None if log == [event(RUN, 0)] else f"the log was changed through what a subscriber got: {log}")
+    log = [row.to_wire()["event"] for row in await stage.store.read_events(run_id=stage.run)]
+    return problem or (
+        None if log == [event(stage.run, 0)] else f"the log was changed through what a subscriber got: {log}"
+    )
 
 
 SCENES: dict[str, Scene] = {
@@ -189,8 +195,12 @@ def check_subscriptions(session: Session) -> None:
         return
     seen = {rule: scene for rule, scene in SCENES.items() if rule not in session.runner.target.hidden}
     wanted = session.share_of([(rule, scene) for rule, scene in seen.items() if session.wants(rule)])
+    together = session.runner.wait(_played(session, [scene for _rule, scene in wanted])) if wanted else {}
     for index, (rule, scene) in enumerate(wanted):
-        problem = session.runner.wait(_played(session, scene))
+        problem = together.get(scene)
+        if problem:
+            alone = session.runner.wait(_played(session, [scene])).get(scene)
+            problem = alone or f"{problem} (beside other runs with subscribers)"
         if problem is None:
             session.evidence[rule]["subscriptions"] += 1
         else:
@@ -203,27 +213,38 @@ def check_subscriptions(session: Session) -> None:
         session.runner.wait(_bad_arguments(session))
 
 
-async def _played(session: Session, scene: Scene) -> str | None:
+async def _played(session: Session, scenes: Sequence[Scene]) -> dict[Scene, str]:
+    """What is wrong in scenes that are played side by side on an empty store, each on runs of its own."""
     await session.runner.target.reset()
-    stage = _Stage(session.runner.target.store)
     limit_s = _limit_s(session)
+    names = [RUN] if len(scenes) == 1 else [f"{RUN}{number}" for number in range(len(scenes))]
+    stages = [_Stage(session.runner.target.store, name) for name in names]
+    playing = [asyncio.ensure_future(_problem(*each, limit_s)) for each in zip(scenes, stages, strict=True)]
     loop = asyncio.get_running_loop()
     # A store may report a failing callback there; here it fails on purpose and is nobody's news.
     loop.set_exception_handler(lambda _loop, _context: None)
     try:
         with watch(limit_s + 1):
-            async with asyncio.timeout(limit_s):
-                problem = await scene(stage)
-                await stage.leave()
-                return problem
+            problems = await asyncio.gather(*playing)
     except Blocked:
-        return f"the store blocked the event loop for more than {limit_s:g} s"
+        problems = [f"the store blocked the event loop for more than {limit_s:g} s"] * len(scenes)
+    finally:
+        for each in playing:
+            each.cancel()
+        loop.set_exception_handler(None)
+    return {scene: problem for scene, problem in zip(scenes, problems, strict=True) if problem}
+
+
+async def _problem(scene: Scene, stage: _Stage, limit_s: float) -> str | None:
+    try:
+        async with asyncio.timeout(limit_s):
+            problem = await scene(stage)
+            await stage.leave()
+            return problem
     except CannotTellError:
         raise
     except Exception as error:  # whatever it is, the store raised it or did not answer
         return f"{type(error).__name__}: {error}"
-    finally:
-        loop.set_exception_handler(None)
 
 
 def _limit_s(session: Session) -> float:
