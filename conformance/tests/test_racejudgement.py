@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
+from storeproof.conformance.catalogue import WORLDS
 from storeproof.conformance.histories import Operation
 from storeproof.conformance.programs import Call
-from storeproof.conformance.racejudgement import _handed, _two_owners  # pyright: ignore[reportPrivateUsage]
-from storeproof.reference.model import Returned
+from storeproof.conformance.racejudgement import (
+    _handed,  # pyright: ignore[reportPrivateUsage]
+    _handed_on,  # pyright: ignore[reportPrivateUsage]
+    _two_owners,  # pyright: ignore[reportPrivateUsage]
+)
+from storeproof.conformance.races import after
+from storeproof.reference.model import Model, Returned
+from storeproof.spec.loader import load
 
 LEASE = {"owner": "o", "expiresAt": 6}
 TIMER = {"runId": "r", "workflowId": "w", "wakeAt": 1, "signalId": "s"}
@@ -39,3 +47,22 @@ def test_two_owners_of_one_timer_are_seen_behind_a_field_too_many() -> None:
     first = claim("claimDueTimers", [{**TIMER, "lease": LEASE}])
     assert _two_owners((first, claim("claimDueTimers", [TIMER], "p")))
     assert not _two_owners((first, claim("claimDueTimers", [TIMER])))
+
+
+def test_a_lease_that_somebody_gave_back_in_between_is_no_second_owner() -> None:
+    model = Model(load())
+    start = after(model, WORLDS["waiting"])
+
+    def claimed(owner: str, invoked: int) -> Operation:
+        call = Call("claimRun", {"runId": "r", "leaseOwner": owner, "leaseMs": 5, "now": 10})
+        return Operation(0, call, invoked, invoked + 1, model.step(start, "claimRun", call.args).outcome)
+
+    def released(owner: str) -> Operation:
+        return Operation(1, Call("releaseRunLease", {"runId": "r", "leaseOwner": owner}), 1, 4, Returned("nonsense"))
+
+    first, second = claimed("o", 0), claimed("p", 5)
+    assert _two_owners((first, released("o"), second))
+    assert _handed_on(model, start, (first, released("o"), second))
+    assert not _handed_on(model, start, (first, second))
+    assert not _handed_on(model, start, (first, released("p"), second))
+    assert not _handed_on(model, start, (first, second, replace(released("o"), invoked=7, returned=8)))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import combinations
 from typing import Any, NamedTuple
 
@@ -145,7 +145,7 @@ class Judge:
         rules: list[str] = []
         if stuck.call.operation in SNAPSHOTS and stuck.client != READER and self._torn(history, found, stuck):
             rules.append("reads.snapshot")
-        if _two_owners(history):
+        if _two_owners(history) and not _handed_on(self.model, self.start, history):
             rules.append("claims.exclusive")
         omission = f"{stuck.call.operation}.omission"
         if found.omitted and stuck.client != READER and omission in self.model.specification.rules:
@@ -208,6 +208,16 @@ def _two_owners(history: History) -> bool:
         if row == other_row and owner != other and other_now < until and now < other_until:
             return True
     return False
+
+
+def _handed_on(model: Model, start: State, history: History) -> bool:
+    """Whether the claims are right if the other operations, whatever they answered, freed what was claimed twice."""
+    seen = [operation for operation in history if operation.client != READER]
+    freeing = [operation for operation in seen if operation.call.operation not in CLAIMS]
+    if not freeing or len(freeing) > MOST_TORN:
+        return False
+    free = tuple(replace(each, outcome=None) if each in freeing else each for each in seen)
+    return bool(_states(model, start, free))
 
 
 def _handed(operation: Operation) -> list[tuple[str, str, int, int]]:
