@@ -13,7 +13,7 @@ import shlex
 import subprocess
 import sys
 import textwrap
-from collections.abc import Iterator
+from collections.abc import AsyncGenerator, Iterator
 from contextlib import asynccontextmanager
 from importlib.metadata import metadata
 from pathlib import Path
@@ -132,7 +132,7 @@ def test_the_page_for_authors_runs() -> None:
         asyncio.run(names["claim_run"](None, run_id="r", lease_owner="o", lease_ms=-1, now=0))
 
     @asynccontextmanager
-    async def temporary_database() -> Any:
+    async def temporary_database() -> AsyncGenerator[str]:
         yield "postgresql://db"
 
     class MyStore(MemoryStore):

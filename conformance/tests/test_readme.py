@@ -45,6 +45,7 @@ def test_the_author_path_from_nothing_to_a_replayed_failure(tmp_path: Path) -> N
     broken = typed(tmp_path, *verify)
     assert broken.returncode == 1
     assert "claimRun.leased" in broken.stdout or "claimRun.claimed" in broken.stdout
+    assert "broke atomic" not in broken.stdout, "what is wrong for one client is no race"
     assert "Traceback" not in broken.stdout + broken.stderr
     repro = re.search(r"storeproof replay (\S+\.json)", broken.stdout)
     assert repro, broken.stdout

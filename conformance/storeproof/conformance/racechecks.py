@@ -8,16 +8,14 @@ from __future__ import annotations
 import random
 import sys
 from collections import Counter
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import chain
 
 from storeproof.conformance.avoidance import Avoidance
 from storeproof.conformance.catalogue import WORLDS
-from storeproof.conformance.encounters import Encounter
 from storeproof.conformance.failures import HarnessError
-from storeproof.conformance.programs import Program
 from storeproof.conformance.racefindings import RaceFindings
 from storeproof.conformance.racejudgement import CLAIMS, LINEARIZABLE, SNAPSHOTS, Readings
 from storeproof.conformance.races import (
@@ -134,8 +132,7 @@ class _Exploring:
             raise HarnessError(f"the checker could not judge a race within its budget: {found.unknown}")
         tried = found.tried(scenario)
         if tried is not None:
-            if not (_serial(tried.encounter) and self._told_as_sequence(tried)):
-                self._tell(tried, bound)
+            self._tell(tried, bound)
             return found
         if self.stage.sees != "statements":
             # Orders of whole calls prove nothing about what happens inside one.
@@ -143,11 +140,6 @@ class _Exploring:
             found.rules = Counter({rule: n for rule, n in found.rules.items() if rules[rule].checked_by != NAME})
         self.findings.exercised(found.rules)
         return found
-
-    def _told_as_sequence(self, found: Tried) -> bool:
-        """Whether the same calls of one client are wrong too: then it is no race."""
-        calls: Program = tuple(operation.call for operation in found.encounter.history)
-        return self.session.exercise((*found.scenario.setup, *calls), NAME, spared=True).mismatch is not None
 
     def _tell(self, found: Tried, bound: int | None) -> None:
         def again(scenario: Scenario) -> Tried | None:
@@ -183,12 +175,3 @@ def _pair(session: Session, scenario: Scenario) -> tuple[str, str]:
     order = list(session.specification.operations)
     first, second = sorted((client[0].operation for client in scenario.clients), key=order.index)
     return first, second
-
-
-def _serial(encounter: Encounter) -> bool:
-    """Whether no two operations overlapped."""
-    history: Sequence[object] = encounter.history
-    return len(history) == 1 or all(
-        earlier.returned is not None and earlier.returned < later.invoked
-        for earlier, later in zip(encounter.history, encounter.history[1:], strict=False)
-    )

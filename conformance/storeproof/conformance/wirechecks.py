@@ -14,7 +14,6 @@ from storeproof.conformance.cuts import meets
 from storeproof.conformance.encounterload import Load, drawn_loads
 from storeproof.conformance.failures import HarnessError
 from storeproof.conformance.points import Cut
-from storeproof.conformance.programs import Program
 from storeproof.conformance.racechecks import wanted
 from storeproof.conformance.racefindings import RaceFindings
 from storeproof.conformance.races import Tried, drawn_scenarios, pair_scenarios, reading_scenarios
@@ -120,7 +119,9 @@ def _unlikeness(pair: Scenario) -> int:
 
 def _tell(session: Session, stage: WireStage, findings: RaceFindings, scenario: Scenario, found: Load) -> None:
     """Made small by running it again and again. Where it does not come again at all, it is told as it was seen."""
-    if _told_as_sequence(session, found):
+    seen = tried(found)
+    assert seen is not None
+    if findings.told_as_sequence(seen):
         return
     source = random.Random(session.seed)
 
@@ -133,17 +134,7 @@ def _tell(session: Session, stage: WireStage, findings: RaceFindings, scenario: 
     if alone is not None:
         findings.add(alone, once_more)
         return
-    seen = tried(found)
-    assert seen is not None
     findings.add(seen, lambda _smaller: None)
-
-
-def _told_as_sequence(session: Session, found: Load) -> bool:
-    """Whether the same calls of one client are wrong too: then it is no race."""
-    seen = tried(found)
-    assert seen is not None
-    calls: Program = tuple(operation.call for operation in seen.encounter.history)
-    return session.exercise((*seen.scenario.setup, *calls), HISTORIES).mismatch is not None
 
 
 async def replay_over_wire(stage: WireStage, model: Model, scenario: Scenario, cut: Cut | None) -> Tried | None:
