@@ -42,9 +42,11 @@ def check_wire_histories(session: Session, stage: WireStage) -> None:
     profile, source = session.profile, random.Random(session.seed)
     crowds = [each for each in pair_scenarios(session.model, profile.worlds) if _suspicious(session, each)]
     crowds = _likeliest(crowds, profile.pairs or len(crowds), source)
-    more = [*reading_scenarios(), *drawn_scenarios(session.seed, profile.thirds)]
-    more = [each for each in more if wanted(session, each)]
-    crowds = session.avoidance.scenarios([*crowds, *source.sample(more, min(len(more), profile.thirds // 10))])
+    reading = [each for each in reading_scenarios() if wanted(session, each)]
+    thirds = [each for each in drawn_scenarios(session.seed, profile.thirds // 10) if wanted(session, each)]
+    # A torn read shows in few of a hundred: it gets as many chances as there is time for.
+    reading = source.sample(reading, min(len(reading), profile.thirds // 2))
+    crowds = session.avoidance.scenarios([*crowds, *reading, *thirds])
     loads = [session.avoidance.load(each) for each in drawn_loads(session.seed, profile.loads)]
     findings = RaceFindings(session, HISTORIES)
     total = len(crowds) + len(loads)
@@ -145,7 +147,7 @@ async def replay_over_wire(stage: WireStage, model: Model, scenario: Scenario, c
         return None if wrong is None else _counted(wrong, found.failures, found.histories)
     failures: list[Tried] = []
     for attempt in range(KILL_REPLAYS):
-        killed = await struck(stage, model, Round(scenario, cut.at, 0.0, retried=False).of(scenario, attempt % 5))
+        killed = await struck(stage, model, Round(scenario, cut.at, 0.5, retried=False).of(scenario, attempt % 5))
         failures += [] if killed.wrong is None else [killed.wrong]
     return _counted(failures[0], len(failures), KILL_REPLAYS) if failures else None
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -31,24 +32,26 @@ from storeproof.conformance.wirestage import WireStage
 from storeproof.reference.model import Model
 
 MOST_CLIENTS = 4
-LATEST_S = 0.003
-"""The longest time between the requests, or an answer, and the kill."""
+LATEST = 1.5
+"""The longest time between the requests, or an answer, and the kill, in calls: as long as one takes and half of it."""
+CALL_S = 0.003
+"""How long a call takes where the setup, which tells, has none."""
 
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """One kill: when so many answers have come, and then so many seconds later. `retried`: what was cut off is called
-    again by the new process before the state is read.
+    """One kill: when so many answers have come, and then `later`: 1.0 is as long as a call of this store takes.
+    `retried`: what was cut off is called again by the new process before the state is read.
     """
 
     scenario: Scenario
     answers: int
-    delay_s: float
+    later: float
     retried: bool
 
     def of(self, scenario: Scenario, attempt: int) -> Round:
-        """The same kill of another scenario; attempts differ by their delay."""
-        return Round(scenario, min(self.answers, scenario.width), self.delay_s * attempt / 2, self.retried)
+        """The same kill of another scenario; attempts differ by their moment."""
+        return Round(scenario, min(self.answers, scenario.width), self.later * attempt / 2, self.retried)
 
 
 @dataclass(slots=True)
@@ -74,17 +77,19 @@ def drawn_rounds(seed: int, number: int) -> Iterator[Round]:
         )
         scenario = Scenario(worlds[place % 2] if place % 5 else worlds[2], tuple(clients))
         answers = source.randint(0, scenario.width)
-        delay_s = source.choice((0.0, source.random() * LATEST_S))
-        yield Round(scenario, answers, delay_s, retried=source.random() < 0.5)
+        later = source.choice((0.0, source.random() * LATEST))
+        yield Round(scenario, answers, later, retried=source.random() < 0.5)
 
 
 async def struck(stage: WireStage, model: Model, round_: Round, avoidance: Avoidance | None = None) -> Struck:
     """Runs a round and judges what is left."""
     found = Struck()
     scenario = round_.scenario
+    started = time.monotonic()
     if await prepared(stage, model, scenario.setup):
         return found  # sequences tell that better
-    history, moments = await _killed(stage, round_)
+    call_s = (time.monotonic() - started) / (1 + len(scenario.setup)) if scenario.setup else CALL_S
+    history, moments = await _killed(stage, round_, round_.later * call_s)
     cut_off = [each for each in history if each.outcome is None]
     await stage.target.start()
     if round_.retried:
@@ -106,7 +111,7 @@ async def struck(stage: WireStage, model: Model, round_: Round, avoidance: Avoid
     return found
 
 
-async def _killed(stage: WireStage, round_: Round) -> tuple[History, tuple[Moment, ...]]:
+async def _killed(stage: WireStage, round_: Round, delay_s: float) -> tuple[History, tuple[Moment, ...]]:
     """The clients at work until the process is killed; what they heard."""
     ticks = count()
     operations: list[Operation] = []
@@ -136,7 +141,7 @@ async def _killed(stage: WireStage, round_: Round) -> tuple[History, tuple[Momen
                 await asyncio.wait([waiting, *work], return_when=asyncio.FIRST_COMPLETED, timeout=0.001)
             waiting.cancel()
         await asyncio.sleep(0)  # the requests are made
-        await asyncio.sleep(round_.delay_s)  # and written
+        await asyncio.sleep(delay_s)  # and written
     finally:
         await stage.target.kill()
         ended = await asyncio.gather(*work, return_exceptions=True)
