@@ -71,7 +71,7 @@ def check_wire_histories(session: Session, stage: WireStage) -> None:
 def check_wire_cuts(session: Session, stage: WireStage) -> None:
     """A few requests in flight, and the process killed at a drawn moment."""
     findings = RaceFindings(session, CUTS)
-    drawn = drawn_rounds(session.seed, session.profile.kills)
+    drawn = drawn_rounds(session.model, session.seed, session.profile.kills)
     rounds = [each for each in drawn if session.avoidance.spares(each.scenario)]
     wrong = 0
     for index, each in enumerate(rounds):

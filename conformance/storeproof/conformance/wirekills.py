@@ -25,7 +25,7 @@ from storeproof.conformance.points import Cut
 from storeproof.conformance.programs import Program
 from storeproof.conformance.racejudgement import LINEARIZABLE, Judge, Readings, Wrong
 from storeproof.conformance.races import Tried, after, exercised, prepared
-from storeproof.conformance.relation import indeterminate
+from storeproof.conformance.relation import indeterminate, written
 from storeproof.conformance.scenarios import Scenario
 from storeproof.conformance.wireclient import Killed
 from storeproof.conformance.wirestage import WireStage
@@ -64,21 +64,31 @@ class Struck:
     unknown: str | None = None
 
 
-def drawn_rounds(seed: int, number: int) -> Iterator[Round]:
-    """So many: each writing operation in turn, alone or beside up to three others, some with a second call."""
+def drawn_rounds(model: Model, seed: int, number: int) -> Iterator[Round]:
+    """So many: each writing operation in turn, alone or beside up to three others, some with a second call. Every other
+    one begins with an operation that writes several rows: only such a one can be half done.
+    """
     source = random.Random(seed)
     worlds = list(WORLDS.values())
     first = source.randrange(len(WRITERS))
     for place in range(number):
-        clients: list[Program] = [(WRITERS[(first + place) % len(WRITERS)],)]
+        world = worlds[place // 2 % 2] if place % 5 else worlds[2]
+        writers = (_of_several_rows(model, world) or WRITERS) if place % 2 else WRITERS
+        clients: list[Program] = [(writers[(first + place // 4) % len(writers)],)]
         clients += (
             tuple(source.choice(WRITERS) for _ in range(source.randint(1, 2)))
             for _ in range(source.randrange(MOST_CLIENTS))
         )
-        scenario = Scenario(worlds[place % 2] if place % 5 else worlds[2], tuple(clients))
+        scenario = Scenario(world, tuple(clients))
         answers = source.randint(0, scenario.width)
-        later = source.choice((0.0, source.random() * LATEST))
+        later = source.random() * LATEST if not answers or source.random() < 0.5 else 0.0
         yield Round(scenario, answers, later, retried=source.random() < 0.5)
+
+
+def _of_several_rows(model: Model, world: Program) -> Program:
+    start = after(model, world)
+    steps = ((call, model.step(start, call.operation, call.args)) for call in WRITERS)
+    return tuple(call for call, step in steps if len(written(model.specification, start, step.state)) > 1)
 
 
 async def struck(stage: WireStage, model: Model, round_: Round, avoidance: Avoidance | None = None) -> Struck:
