@@ -53,7 +53,7 @@ PROFILES = {
         ),
         Profile(
             "default",
-            30,
+            25,
             300,
             clocks=2,
             worlds=2,
