@@ -21,7 +21,7 @@ MOST_TOLD = 4
 """Failures told of one store by one check."""
 MOST_WRONG = 12
 """Scenarios that may fail with a defect that was told; after them nothing new is expected."""
-MOST_SEQUENTIAL = 40
+MOST_SEQUENTIAL = 200
 """Scenarios that may be wrong for one client too; a store that is as wrong as that shows no race."""
 TRIES = 150
 """Smaller scenarios tried for one failure."""
