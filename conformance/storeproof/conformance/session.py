@@ -30,7 +30,7 @@ MOST_HANGING = 3
 MOST_HANGING_TRIES = 3
 MOST_WAITING_S = 15.0
 """Tries and seconds for making a program small that ends in a hanging call."""
-MOST_SHRINKING_S = 30.0
+MOST_SHRINKING_S = 20.0
 """Seconds for making any other program small: where each try starts a process, nobody waits for the last step."""
 
 
