@@ -18,7 +18,7 @@ from storeproof.conformance.report import Report, reports_json
 from storeproof.conformance.sidebyside import Line, side_by_side, unfolded
 from storeproof.spec.loader import load
 from tests.command_session import storeproof
-from tests.report_samples import EVIL, HOSTILE, failure, hostile, race, report
+from tests.report_samples import EVIL, HOSTILE, failure, hostile, race, report, rule
 
 SPECIFICATION = load()
 CASES: dict[str, list[Report]] = {
@@ -224,3 +224,8 @@ def test_a_file_that_cannot_be_written_is_told_first(tmp_path: Path, command: st
 def test_the_sample_would_do_harm_if_it_got_through() -> None:
     with pytest.raises(html5lib.html5parser.ParseError):
         parsed(f"<!DOCTYPE html><html><head><title>x</title></head><body>{EVIL}</body></html>")
+
+
+def test_what_stands_between_backticks_is_code_and_harmless() -> None:
+    said = report(rules=[rule("createRun.created", "passed", says="The id `<b>:x` is `one")])
+    assert "The id <code>&lt;b&gt;:x</code> is `one" in html_report([said], SPECIFICATION)

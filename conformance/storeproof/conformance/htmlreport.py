@@ -6,6 +6,7 @@ is let through. Knows no run: it is made of the report alone, now or later.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
@@ -104,6 +105,7 @@ def _environment() -> Environment:
         loader=FunctionLoader(_template), autoescape=True, undefined=StrictUndefined, keep_trailing_newline=True
     )
     made.filters["breakable"] = _breakable
+    made.filters["coded"] = _coded
     made.finalize = _shown
     return made
 
@@ -115,6 +117,11 @@ def _template(name: str) -> str:
 def _shown(value: object) -> object:
     """Control characters and lone surrogates are no HTML: escaped as everywhere; what is markup already stays."""
     return printable(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
+def _coded(text: str) -> Markup:
+    """Words of the specification, with what stands between backticks as code."""
+    return Markup(re.sub("`([^`]+)`", r"<code>\1</code>", str(escape(_shown(text)))))
 
 
 def _breakable(name: str) -> Markup:
