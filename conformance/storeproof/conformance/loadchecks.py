@@ -11,7 +11,7 @@ from storeproof.conformance.encounterload import Load, drawn_loads, repeated
 from storeproof.conformance.failures import HarnessError
 from storeproof.conformance.racechecks import drawn_pairs, opened_stage
 from storeproof.conformance.racefailures import told
-from storeproof.conformance.racefindings import MOST_TOLD, RaceFindings
+from storeproof.conformance.racefindings import RaceFindings
 from storeproof.conformance.racejudgement import LINEARIZABLE, Readings
 from storeproof.conformance.races import Tried
 from storeproof.conformance.session import Session
@@ -43,7 +43,7 @@ def check_histories(session: Session) -> None:
         findings, readings = RaceFindings(session, NAME), Readings(avoidance=session.avoidance)
         found_wrong = 0
         for index, (scenario, repetitions) in enumerate(scenarios):
-            if findings.enough or found_wrong >= MOST_TOLD:
+            if findings.enough or found_wrong >= session.profile.most_told:
                 return
             found = session.runner.wait(repeated(stage, session.model, scenario, readings, repetitions))
             if found.unknown is not None:

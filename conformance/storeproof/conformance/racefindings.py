@@ -17,10 +17,6 @@ from storeproof.conformance.races import Tried
 from storeproof.conformance.scenarios import Scenario
 from storeproof.conformance.session import Session
 
-MOST_TOLD = 4
-"""Failures told of one store by one check."""
-MOST_WRONG = 12
-"""Scenarios that may fail with a defect that was told; after them nothing new is expected."""
 MOST_SEQUENTIAL = 200
 """Scenarios that may be wrong for one client too; a store that is as wrong as that shows no race."""
 TRIES = 150
@@ -44,7 +40,8 @@ class RaceFindings:
     @property
     def enough(self) -> bool:
         """Whether nothing new is expected."""
-        told = len(self._wrong) >= MOST_TOLD or self._wrong.total() >= MOST_WRONG
+        profile = self.session.profile
+        told = len(self._wrong) >= profile.most_told or self._wrong.total() >= profile.most_failures
         return told or self.session.full or self._sequential >= MOST_SEQUENTIAL
 
     def told_as_sequence(self, found: Tried) -> bool:

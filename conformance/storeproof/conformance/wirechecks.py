@@ -47,6 +47,7 @@ def check_wire_histories(session: Session, stage: WireStage) -> None:
     # A torn read shows in few of a hundred: it gets as many chances as there is time for.
     reading = source.sample(reading, min(len(reading), profile.thirds // 2))
     crowds = session.avoidance.scenarios([*crowds, *reading, *thirds])
+    source.shuffle(crowds)
     loads = [session.avoidance.load(each) for each in drawn_loads(session.seed, profile.loads)]
     findings = RaceFindings(session, HISTORIES)
     total = len(crowds) + len(loads)
