@@ -6,6 +6,7 @@ Told and counted as on any other stage; `wireload` and `wirekills` say what is r
 from __future__ import annotations
 
 import random
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
@@ -18,7 +19,7 @@ from storeproof.conformance.racechecks import wanted
 from storeproof.conformance.racefindings import RaceFindings
 from storeproof.conformance.races import Tried, drawn_scenarios, pair_scenarios, reading_scenarios
 from storeproof.conformance.scenarios import Scenario
-from storeproof.conformance.session import Session
+from storeproof.conformance.session import MOST_SHRINKING_S, Session
 from storeproof.conformance.wirekills import Round, drawn_rounds, struck
 from storeproof.conformance.wireload import again, crowd
 from storeproof.conformance.wirestage import WireStage
@@ -135,7 +136,8 @@ def _tell(session: Session, stage: WireStage, findings: RaceFindings, scenario: 
 
     alone = once_more(scenario)
     if alone is not None:
-        findings.add(alone, once_more)
+        until = time.monotonic() + MOST_SHRINKING_S
+        findings.add(alone, lambda smaller: once_more(smaller) if time.monotonic() < until else None)
         return
     findings.add(seen, lambda _smaller: None)
 
