@@ -31,12 +31,17 @@ class Profile:
     kills: int = 0
     most_failures: int = 12
     """After so many different failures of MUST rules the run ends: they have to be read by somebody. Of a SHOULD rule
-    one is told, and none ends the run. After so many races that fail, told or not, nothing new is expected of them."""
+    one is told, and none ends the run."""
 
     @property
     def most_told(self) -> int:
-        """Different failures told of one store by one check of races."""
-        return self.most_failures // 3
+        """Failures told of one store by one check of races."""
+        return max(4, self.most_failures // 3)
+
+    @property
+    def most_wrong(self) -> int:
+        """Races that may fail with a defect that was told; after them nothing new is expected."""
+        return max(12, self.most_failures)
 
 
 PROFILES = {

@@ -41,7 +41,7 @@ class RaceFindings:
     def enough(self) -> bool:
         """Whether nothing new is expected."""
         profile = self.session.profile
-        told = len(self._wrong) >= profile.most_told or self._wrong.total() >= profile.most_failures
+        told = len(self._wrong) >= profile.most_told or self._wrong.total() >= profile.most_wrong
         return told or self.session.full or self._sequential >= MOST_SEQUENTIAL
 
     def told_as_sequence(self, found: Tried) -> bool:
