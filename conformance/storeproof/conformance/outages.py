@@ -146,7 +146,9 @@ async def _gone(stage: Stage) -> str | None:
 
 
 def _blamed(model: Model, start: State, clients: int, wrong: Wrong) -> Wrong:
-    """With the rules that only a fault breaks: in front where the reading shows it, else as one more suspect."""
+    """With the rules that only a fault breaks: in front where the reading shows it, else as one more suspect. Where no
+    loss of the last answers explains it, the setup's may be lost too, or the search for it too long: both are named.
+    """
     if not wrong.reading:
         return replace(wrong, rules=(*wrong.rules, ACKNOWLEDGED))
     answered = [place for place, operation in enumerate(wrong.history) if 0 <= operation.client < clients]
@@ -154,7 +156,7 @@ def _blamed(model: Model, start: State, clients: int, wrong: Wrong) -> Wrong:
     # The last ones are the likeliest to be lost: is the history right without so many of the last answers?
     counts = [1 << power for power in range(len(answered).bit_length() + 1)]
     lost = any(_right_without(model, start, wrong.history, answered[:count]) for count in counts)
-    return replace(wrong, rules=(ACKNOWLEDGED if lost else CUT, *wrong.rules))
+    return replace(wrong, rules=(*((ACKNOWLEDGED,) if lost else (CUT, ACKNOWLEDGED)), *wrong.rules))
 
 
 def _right_without(model: Model, start: State, history: History, places: list[int]) -> bool:
