@@ -151,11 +151,13 @@ def _excused(case: Case, unsure: list[bool], ends: list[float], order: tuple[Pla
         return one != other and history[one].invoked < ends[other] and history[other].invoked < ends[one]
 
     def excused(claim: int, rows: tuple[Row, ...]) -> bool:
-        in_doubt = any(
-            unsure[other] and overlap(claim, other) and any(_may_write(history[other].call, row) for row in rows)
+        in_flight = any(
+            (unsure[other] or history[other].call.operation not in CLAIM_WRITERS)
+            and overlap(claim, other)
+            and any(_may_write(history[other].call, row) for row in rows)
             for other in range(len(history))
         )
-        return in_doubt or any(
+        return in_flight or any(
             not unsure[placed.number]
             and overlap(claim, placed.number)
             and Draft(placed.before).get(*row) is not Draft(placed.after).get(*row)
@@ -170,6 +172,13 @@ def _may_write(call: Call, row: Row) -> bool:
     relation, key = row
     if call.operation in CLAIM_WRITERS:
         return CLAIM_WRITERS[call.operation] == relation
+    args = call.args
     if relation in RUN_WRITERS.get(call.operation, ()):
-        return bool(call.args["runId"] == key[0])
-    return relation in SCHEDULE_WRITERS.get(call.operation, ()) and call.args["scheduleId"] == key[0]
+        timer = args.get("signalId") or args.get("delivery", {}).get("signalId") if relation == "timers" else None
+        return bool(args["runId"] == key[0]) and timer in (None, key[-1])
+    bucket = args.get("bucketId")
+    return (
+        relation in SCHEDULE_WRITERS.get(call.operation, ())
+        and args["scheduleId"] == key[0]
+        and bucket in (None, key[-1])
+    )

@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from storeproof.conformance import wirechecks
 from storeproof.conformance.catalogue import INSTANCES, WORLDS
 from storeproof.conformance.cutblame import ACKNOWLEDGED, CUT
 from storeproof.conformance.known import Known
@@ -139,6 +140,34 @@ def test_histories_keep_away_from_what_is_known_to_fail() -> None:
         # The same pairs are wrong where nothing keeps away from them.
         raced = runner.wait(crowd(found.stage(), runner.model, SAME_SIGNAL, 8, random.Random(1)))
         assert raced.wrong is not None
+
+
+def test_rows_that_come_in_any_order_are_no_race_and_hide_none() -> None:
+    profile = Profile("few", 1, 1, worlds=2, pairs=40, copies=3, thirds=40)
+    with opened("--fault", "any-order") as (runner, _):
+        session = Session(runner, profile, 1)
+        check_histories(session)
+        assert {failure.rules[0] for failure in session.failures} == {"claimDueTimers.order"}
+        assert session.evidence[LINEARIZABLE]["histories"] > 100
+        assert session.misordered == {"claimDueTimers.order"}
+
+
+def test_a_race_beside_a_kill_is_told_as_a_race_and_ends_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    racing, alone = Round(SAME_SIGNAL, 2, 0.0, retried=False), Scenario(WORLDS["waiting"], (TWO_EVENTS,))
+    rounds = [*(racing for _ in range(6)), Round(alone, 1, 0.0, retried=False)]
+
+    def drawn(*_: object) -> list[Round]:
+        return rounds
+
+    monkeypatch.setattr(wirechecks, "drawn_rounds", drawn)
+    monkeypatch.setattr(wirechecks, "MOST_SHRINKING_S", 1.0)
+    with opened("--journal", str(tmp_path / "journal"), *RACY) as (runner, found):
+        session = Session(runner, Profile("few", 1, 30, kills=len(rounds)), 1)
+        check_wire_cuts(session, found.stage())
+        assert {(failure.check, failure.rules[0]) for failure in session.failures} == {("histories", LINEARIZABLE)}
+        assert session.evidence[ACKNOWLEDGED]["cuts"] > 0
 
 
 def test_kills_keep_away_from_what_is_known_to_fail(tmp_path: Path) -> None:

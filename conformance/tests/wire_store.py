@@ -253,6 +253,8 @@ class Program:
         keywords = {to_snake(name): value for name, value in params.items()}
         try:
             found = await getattr(self.store, to_snake(method))(**keywords)
+            if self.fault == "any-order" and method == "claimDueTimers":
+                self.random.shuffle(found)
         except InvalidArgument as error:
             raise Refused(-32602, error.problem, "InvalidArgument", field=error.field) from error
         except LogConflict as error:

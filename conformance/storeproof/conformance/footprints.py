@@ -1,12 +1,13 @@
 """Which rows an operation may read and write, told by its arguments and the specification, whatever the state is.
 
 A cell is a relation and the first part of its key: the rows of one run or one schedule there. Where the key does not
-follow from the arguments the cell is the whole relation. Knows neither states nor answers.
+follow from the arguments the cell is the whole relation. What is written is told to the row, as far as its key follows.
+Knows neither states nor answers.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any, NamedTuple, TypeAlias
 
@@ -26,37 +27,41 @@ Evaluate: TypeAlias = Callable[..., Any]
 
 
 class Footprint(NamedTuple):
-    """`touched` holds `written`."""
+    """`touched` holds `written`, and that the cells of `rows`, which are beginnings of keys."""
 
     touched: frozenset[Cell]
     written: frozenset[Cell]
+    rows: frozenset[RowKey]
 
     def touches(self, row: RowKey) -> bool:
         """Whether the operation can, in some state, read or write this row."""
-        return _holds(self.touched, row)
+        relation, key = row
+        return (relation, key[0]) in self.touched or (relation, None) in self.touched
 
     def may_write(self, row: RowKey) -> bool:
         """Whether the operation can, in some state, put or delete this row."""
-        return _holds(self.written, row)
-
-
-def _holds(cells: frozenset[Cell], row: RowKey) -> bool:
-    relation, key = row
-    return (relation, key[0]) in cells or (relation, None) in cells
+        relation, key = row
+        return any((relation, key[:length]) in self.rows for length in range(len(key) + 1))
 
 
 def footprint(specification: Specification, call: Call) -> Footprint:
     """What a call may touch; nothing where its arguments break the schema, because it is refused."""
     if call.refused is not None:
-        return Footprint(frozenset(), frozenset())
-    cells = [
-        ((place.relation, None if place.first is None else place.first(call.args)), place.writes)
+        return Footprint(frozenset(), frozenset(), frozenset())
+    rows = [
+        ((place.relation, tuple(part(call.args) for part in place.key)), place.writes)
         for place in _places(specification, call.operation)
     ]
     return Footprint(
-        frozenset(cell for cell, _ in cells),
-        frozenset(cell for cell, writes in cells if writes),
+        frozenset(_cell(row) for row, _ in rows),
+        frozenset(_cell(row) for row, writes in rows if writes),
+        frozenset(row for row, writes in rows if writes),
     )
+
+
+def _cell(row: RowKey) -> Cell:
+    relation, key = row
+    return relation, key[0] if key else None
 
 
 def evaluator(specification: Specification, text: str, names: tuple[str, ...]) -> Evaluate:
@@ -71,7 +76,8 @@ def _functions(specification: Specification) -> dict[str, Evaluate]:
 
 class _Place(NamedTuple):
     relation: str
-    first: Evaluate | None
+    key: tuple[Evaluate, ...]
+    """The parts that follow from the arguments, up to the first that does not."""
     writes: bool
 
 
@@ -79,26 +85,26 @@ class _Place(NamedTuple):
 def _places(specification: Specification, operation: str) -> tuple[_Place, ...]:
     data = specification.operations[operation].data
     return tuple(
-        _Place(relation, _of_arguments(specification, first), writes)
-        for relation, first, writes in _mentioned(specification, data)
+        _Place(relation, tuple(_of_arguments(specification, key)), writes)
+        for relation, key, writes in _mentioned(specification, data)
     )
 
 
-def _mentioned(specification: Specification, data: Data) -> Iterator[tuple[str, str | None, bool]]:
-    """Every place in an operation where rows are read or written: relation, expression of the key's first part."""
+def _mentioned(specification: Specification, data: Data) -> Iterator[tuple[str, Sequence[str | None], bool]]:
+    """Every place in an operation where rows are read or written: relation, expressions of the key's parts."""
     each = data.get("each", {})
     if each:
-        yield each["in"], next(iter(each.get("key", ())), None), False
+        yield each["in"], each.get("key", ()), False
     finds: Mapping[str, Data] = {**data.get("find", {}), **each.get("find", {})}
     for find in finds.values():
-        yield find.get("in") or find["all"], next(iter(find["key"]), None), False
+        yield find.get("in") or find["all"], find["key"], False
     for rule in data["rules"]:
         for effect in rule.get("effects", ()):
             if "put" in effect:
-                first = specification.relations[effect["put"]].key[0]
-                yield effect["put"], _given(effect["row"], first), True
+                fields = specification.relations[effect["put"]].key
+                yield effect["put"], [_given(effect["row"], field) for field in fields], True
             else:
-                yield effect.get("update") or effect["delete"], next(iter(effect["key"]), None), True
+                yield effect.get("update") or effect["delete"], effect["key"], True
 
 
 def _given(template: object, field: str) -> str | None:
@@ -116,10 +122,11 @@ def _given(template: object, field: str) -> str | None:
     return None
 
 
-def _of_arguments(specification: Specification, text: str | None) -> Evaluate | None:
-    if text is None or not _names(parse(text)) <= {"args"}:
-        return None
-    return evaluator(specification, text, ("args",))
+def _of_arguments(specification: Specification, key: Sequence[str | None]) -> Iterator[Evaluate]:
+    for text in key:
+        if text is None or not _names(parse(text)) <= {"args"}:
+            return
+        yield evaluator(specification, text, ("args",))
 
 
 def _names(tree: Expression) -> set[str]:

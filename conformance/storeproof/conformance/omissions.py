@@ -1,12 +1,13 @@
 """What claims owe for the rows they left out: for each a writer of that row in flight (rulings 2 and 15).
 
-The writer is another operation that overlaps the claim in real time and that, at its own place in the order, wrote the
-row; it may stand before the claim or after it. So a path of the search carries what claims placed so far still owe, and
-what claims to come are excused already. A path on which nobody can pay any more is given up.
+The writer is another operation that overlaps the claim in real time. Whatever it answered, it excuses the rows that it
+may write by its arguments: a delivery that had dropped the timer when it met another one, and undid that, was on that
+very row while a claim passed the row over. So does an operation without an answer.
 
-An operation without an answer was in flight with all it could have written, even where it never took effect: it may
-have been rolled back, or done twice. So it excuses every row of its footprint at any place. That is more than it wrote
-in truth, and a claim beside an operation that was cut may get away with too much; but no store is accused wrongly.
+Another claim over rows may write any, but what it looked at and did not return was not in flight. Such a one excuses
+what it wrote at its own place in the order, before the claim or after it. So a path of the search carries what claims
+placed so far still owe, and what claims to come are excused already. A path on which nobody can pay any more is given
+up.
 """
 
 from __future__ import annotations
@@ -33,17 +34,17 @@ NOTHING = Ledger(frozenset(), frozenset())
 class Omissions:
     """The claims among some operations, and who overlaps them. Operations are indexes, sets of them bits of a number.
 
-    `overlapping`: each claim with the operations it overlaps; `unsure`: those without an answer.
+    `overlapping`: each claim with the operations it overlaps; `excusing`: those that excuse whatever they may write.
     """
 
     def __init__(
-        self, footprints: Sequence[Footprint], overlapping: dict[int, list[int]], unsure: Sequence[bool]
+        self, footprints: Sequence[Footprint], overlapping: dict[int, list[int]], excusing: Sequence[bool]
     ) -> None:
         self._footprints = footprints
-        self._sure = {claim: [one for one in others if not unsure[one]] for claim, others in overlapping.items()}
-        self._unsure = {claim: [one for one in others if unsure[one]] for claim, others in overlapping.items()}
+        self._claims = {claim: [one for one in others if not excusing[one]] for claim, others in overlapping.items()}
+        self._excusing = {claim: [one for one in others if excusing[one]] for claim, others in overlapping.items()}
         self._watching: dict[int, list[int]] = {}
-        for claim, others in self._sure.items():
+        for claim, others in self._claims.items():
             for other in others:
                 self._watching.setdefault(other, []).append(claim)
 
@@ -56,9 +57,9 @@ class Omissions:
             owed = frozenset(debt for debt in owed if debt[0] not in watching or debt[1].rows.isdisjoint(writes))
             coming = [claim for claim in watching if not done >> claim & 1]
             excused |= {(claim, row) for claim in coming for row in writes if self._footprints[claim].touches(row)}
-        if index in self._sure:
+        if index in self._claims:
             unpaid = [one for one in successor.omitted if not any((index, row) in excused for row in one.rows)]
-            owed |= {(index, one) for one in unpaid if not self._writers(self._unsure[index], one)}
+            owed |= {(index, one) for one in unpaid if not self._writers(self._excusing[index], one)}
             excused = frozenset(item for item in excused if item[0] != index)
         return Ledger(owed, excused) if owed or excused else NOTHING
 
@@ -67,7 +68,7 @@ class Omissions:
         return [
             (claim, omission)
             for claim, omission in ledger.owed
-            if not self._writers((other for other in self._sure[claim] if not done >> other & 1), omission)
+            if not self._writers((other for other in self._claims[claim] if not done >> other & 1), omission)
         ]
 
     def _writers(self, others: Iterable[int], omission: Omission) -> bool:

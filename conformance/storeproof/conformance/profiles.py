@@ -26,9 +26,11 @@ class Profile:
     loads: int = 0
     feeds: int = 0
     faults: int = 0
-    copies: int = 3
+    copies: int = 6
     pairs: int = 0
     kills: int = 0
+    most_wrong: int = 12
+    """Races that may fail with a defect that was told; after them nothing new is expected."""
     most_failures: int = 12
     """After so many different failures of MUST rules the run ends: they have to be read by somebody. Of a SHOULD rule
     one is told, and none ends the run."""
@@ -37,11 +39,6 @@ class Profile:
     def most_told(self) -> int:
         """Failures told of one store by one check of races."""
         return max(4, self.most_failures // 3)
-
-    @property
-    def most_wrong(self) -> int:
-        """Races that may fail with a defect that was told; after them nothing new is expected."""
-        return max(12, self.most_failures)
 
 
 PROFILES = {
@@ -58,6 +55,7 @@ PROFILES = {
             cut_pairs=10,
             loads=3,
             feeds=6,
+            copies=3,
             pairs=40,
             kills=8,
         ),
@@ -72,21 +70,22 @@ PROFILES = {
             loads=20,
             feeds=30,
             faults=5,
-            copies=6,
             pairs=200,
             kills=40,
         ),
         Profile(
             "thorough",
-            200,
+            100,
             1000,
+            clocks=3,
             thirds=1500,
             cut_pairs=300,
-            loads=100,
+            loads=40,
             feeds=150,
             faults=20,
-            copies=24,
-            kills=200,
+            pairs=400,
+            kills=100,
+            most_wrong=300,
             most_failures=60,
         ),
     )

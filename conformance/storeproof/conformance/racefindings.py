@@ -10,9 +10,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import combinations, permutations
 
+from storeproof.conformance.encounters import READER
 from storeproof.conformance.histories import History, Operation
 from storeproof.conformance.programs import Program
 from storeproof.conformance.racefailures import Try, minimised_race, told
+from storeproof.conformance.racejudgement import misordered
 from storeproof.conformance.races import Tried
 from storeproof.conformance.scenarios import Scenario
 from storeproof.conformance.session import Session
@@ -48,6 +50,9 @@ class RaceFindings:
         """Whether one client that makes the calls one after the other is answered wrongly too, which is told: then it
         is neither a race nor a crash.
         """
+        if found.wrong.reading and misordered(self.session.model, found.wrong.rules):
+            self._tell_order(found)
+            return True
         for calls in _orders(found.encounter.history):
             program = (*found.scenario.setup, *calls)
             if self.session.exercise(program, self.check, spared=True).mismatch is not None:
@@ -55,24 +60,51 @@ class RaceFindings:
                 return True
         return False
 
-    def add(self, found: Tried, again: Try) -> None:
-        """Tells a failure, as small as it gets, unless the same was told before."""
+    def _tell_order(self, found: Tried) -> None:
+        """Tells a reading whose rows came in another order. It may depend on much that a sequence does not repeat."""
+        wrong = found.wrong
+        self._sequential += 1
+        self.session.misordered.update(wrong.rules)
+        calls = [wrong.history[index].call for index in wrong.order]
+        read = next(
+            each.call for index, each in enumerate(wrong.history) if _is_read(each) and index not in wrong.order
+        )
+        program = (*found.scenario.setup, *calls, read)
+        self.session.fail(wrong.rules, self.check, wrong.message, program, wrong.expected, wrong.actual, len(program))
+
+    def told_before(self, found: Tried) -> bool:
+        """Whether a failure that is told by the same rule and operation was added; then it is counted."""
+        wrong, story = self._told(found)
+        if wrong[story]:
+            wrong[story] += 1
+            return True
+        return False
+
+    def add(self, found: Tried, again: Try) -> bool:
+        """Tells a failure, as small as it gets, unless the same was told before. Whether it is one of several clients
+        or of a crash, and was asked for.
+        """
         if not self.session.wants(*found.wrong.rules):
-            return  # what nobody asked about must not end the search for what somebody did
+            return False  # what nobody asked about must not end the search for what somebody did
         if self.told_as_sequence(found):
-            return
-        rules = self.session.specification.rules
-        operation = next((rules[rule].operation or "" for rule in found.wrong.rules if rules[rule].operation), "")
+            return False
+        if self.told_before(found):
+            return True
         spares = self.session.avoidance.spares
 
         def spared(scenario: Scenario) -> Tried | None:
             return again(scenario) if spares(scenario) else None
 
-        story = (found.wrong.rules[0], operation)
+        wrong, story = self._told(found)
+        wrong[story] = 1
+        self.session.add(told(self.check, minimised_race(found, spared, TRIES), self.session.model))
+        return True
+
+    def _told(self, found: Tried) -> tuple[Counter[tuple[str, str]], tuple[str, str]]:
+        rules = self.session.specification.rules
+        operation = next((rules[rule].operation or "" for rule in found.wrong.rules if rules[rule].operation), "")
         wrong = self._expected if self.session.known.expects(found.wrong.rules) else self._wrong
-        wrong[story] += 1
-        if wrong[story] == 1:
-            self.session.add(told(self.check, minimised_race(found, spared, TRIES), self.session.model))
+        return wrong, (found.wrong.rules[0], operation)
 
     def exercised(self, rules: Counter[str]) -> None:
         """Adds evidence."""
@@ -87,6 +119,10 @@ def _orders(history: History) -> Iterator[Program]:
         for order in permutations(history):
             if order != history and not any(_over(after, before) for before, after in combinations(order, 2)):
                 yield tuple(operation.call for operation in order)
+
+
+def _is_read(operation: Operation) -> bool:
+    return operation.client == READER
 
 
 def _over(operation: Operation, other: Operation) -> bool:

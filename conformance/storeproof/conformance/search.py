@@ -18,7 +18,7 @@ from typing import NamedTuple
 from storeproof.conformance.footprints import footprint
 from storeproof.conformance.histories import History
 from storeproof.conformance.omissions import NOTHING, Ledger, Omissions
-from storeproof.conformance.picks import Omission, omission_rule
+from storeproof.conformance.picks import Omission, omission_rule, takes_rows
 from storeproof.conformance.relation import Successor, exhaustive, indeterminate, successors
 from storeproof.reference.model import Model, State
 from storeproof.reference.tables import freeze
@@ -61,6 +61,10 @@ class Course:
             for operation, unsure in zip(history, self.unsure, strict=True)
         ]
         self.footprints = [footprint(specification, operation.call) for operation in history]
+        self.excusing = [
+            unsure or not takes_rows(specification, operation.call)
+            for operation, unsure in zip(history, self.unsure, strict=True)
+        ]
         self.claims = [omission_rule(specification, operation.call.operation) is not None for operation in history]
 
     def successors(self, state: State, index: int) -> list[Successor]:
@@ -90,7 +94,7 @@ class Search:
             for claim in members
             if course.claims[claim]
         }
-        self._omissions = Omissions(course.footprints, overlapping, course.unsure) if overlapping else None
+        self._omissions = Omissions(course.footprints, overlapping, course.excusing) if overlapping else None
         self.longest = Path(0, 0, 0, -1, initial, NOTHING, None, -1, ())
         self.refused = self.longest
         self.complete = True

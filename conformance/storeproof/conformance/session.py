@@ -70,6 +70,8 @@ class Session:
     """How many programs ended in a call that hung."""
     left_out: int = 0
     """How many calls could not be made, because the way to the store does not carry their arguments."""
+    misordered: set[str] = field(default_factory=set[str])
+    """Rules of order that a reading after a race was seen to break."""
     known: Known = field(default_factory=Known)
     """What is known to fail: told apart, and kept out of everything else."""
     _told: Counter[tuple[str, tuple[str, ...], bool]] = field(
@@ -111,6 +113,11 @@ class Session:
     def avoidance(self) -> Avoidance:
         """What keeps programs away from the rules that are known to fail."""
         return Avoidance(self.model, self.known.rules)
+
+    @property
+    def reading_avoidance(self) -> Avoidance:
+        """The same for what races read at the end, where a wrong order of rows would hide everything else."""
+        return Avoidance(self.model, self.known.rules | self.misordered)
 
     def seen_failing(self, rule: str) -> bool:
         """Whether a failure names the rule."""
