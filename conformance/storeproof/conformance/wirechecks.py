@@ -19,6 +19,7 @@ from storeproof.conformance.failures import HarnessError
 from storeproof.conformance.points import Cut
 from storeproof.conformance.racechecks import wanted
 from storeproof.conformance.racefindings import RaceFindings
+from storeproof.conformance.racejudgement import SNAPSHOTS
 from storeproof.conformance.races import Tried, drawn_scenarios, pair_scenarios, reading_scenarios
 from storeproof.conformance.scenarios import Scenario
 from storeproof.conformance.session import MOST_SHRINKING_S, Session
@@ -32,9 +33,9 @@ CUTS = "cuts"
 TRIES_AGAIN = 25
 """Repetitions of a smaller scenario before it counts as right."""
 LOAD_TRIES = 3
-PAIRS_A_READING, MORE_READING = 7, 4
-"""A read beside two writes comes to so many pairs, and is repeated so many times as often: it is torn in few of a
-hundred.
+PAIRS_A_READING, MORE_READING = 7, 8
+"""One read comes to so many pairs. Run and log beside two writes are read so many times as often as a pair is repeated:
+they are torn in few of a hundred.
 """
 MOST_KILLED_WRONG = 2
 """Rounds that may leave something wrong: a process takes long to start, and a store that forgets forgets everything."""
@@ -46,19 +47,11 @@ KILLS_AGAIN = 4
 
 def check_wire_histories(session: Session, stage: WireStage) -> None:
     """Pairs that may meet in a row, all of them or the likeliest, many times each; then more operations, then loads."""
-    profile, source = session.profile, random.Random(session.seed)
-    pairs = [each for each in pair_scenarios(session.model, profile.worlds) if _suspicious(session, each)]
-    pairs = _likeliest(pairs, profile.pairs or len(pairs), source)
-    reading = [each for each in reading_scenarios() if wanted(session, each)]
-    thirds = [each for each in drawn_scenarios(session.seed, profile.thirds // 20) if wanted(session, each)]
-    reading = source.sample(reading, min(len(reading), (profile.pairs or len(pairs)) // PAIRS_A_READING))
-    spared, copies = session.avoidance.scenarios, profile.copies
-    repeated = [(each, copies) for each in spared([*pairs, *thirds])]
-    repeated += [(each, copies * MORE_READING) for each in spared(reading)]
-    source.shuffle(repeated)
-    loads = [session.avoidance.load(each) for each in drawn_loads(session.seed, profile.loads)]
+    source = random.Random(session.seed)
+    todo = _crowds(session, source)
+    loads = [session.avoidance.load(each) for each in drawn_loads(session.seed, session.profile.loads)]
+    todo += [(each, 0) for each in loads]
     findings = RaceFindings(session, HISTORIES)
-    todo = [*repeated, *((each, 0) for each in loads)]
     for index, (scenario, number) in enumerate(todo):
         if findings.enough:
             return
@@ -73,6 +66,24 @@ def check_wire_histories(session: Session, stage: WireStage) -> None:
         if found.wrong is not None:
             _tell(session, stage, findings, scenario, found)
         session.tell(HISTORIES, index + 1, len(todo))
+
+
+def _crowds(session: Session, source: random.Random) -> list[tuple[Scenario, int]]:
+    """Scenarios in any order, each with how many copies of it are run."""
+    profile = session.profile
+    pairs = [each for each in pair_scenarios(session.model, profile.worlds) if _suspicious(session, each)]
+    pairs = _likeliest(pairs, profile.pairs or len(pairs), source)
+    reading = [each for each in reading_scenarios() if wanted(session, each)]
+    torn = [each for each in reading if each.clients[0][-1].operation in SNAPSHOTS]
+    looks = [each for each in reading if each not in torn]
+    thirds = [each for each in drawn_scenarios(session.seed, profile.thirds // 20) if wanted(session, each)]
+    most = (profile.pairs or len(pairs)) // PAIRS_A_READING
+    torn, looks = (source.sample(each, min(len(each), most)) for each in (torn, looks))
+    spared, copies = session.avoidance.scenarios, profile.copies
+    repeated = [(each, copies) for each in spared([*pairs, *looks, *thirds])]
+    repeated += [(each, copies * MORE_READING) for each in spared(torn)]
+    source.shuffle(repeated)
+    return repeated
 
 
 def check_wire_cuts(session: Session, stage: WireStage) -> None:
