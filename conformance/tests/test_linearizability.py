@@ -311,6 +311,21 @@ def test_an_operation_on_the_row_is_an_excuse_whatever_it_answered() -> None:
     assert isinstance(verdict(second, 8, 9), Illegal)
 
 
+def test_a_writer_is_an_excuse_also_where_the_order_hides_that_it_wrote() -> None:
+    """Only before the takeover does the heartbeat write; the other order ends in the same state without that."""
+    start = run_setup(MODEL, (create("r"), claim_run("r", "a", 0)))
+    takeover, heartbeat = claim_run("r", "b", 1), Call("heartbeatRunLease", {"runId": "r", **lease("a", 0)})
+    taken = after(start, takeover)
+    assert freeze(after(start, heartbeat, takeover)) == freeze(after(start, takeover, heartbeat)) == freeze(taken)
+    history = (
+        did(1, takeover, 0, 2, start),
+        did(2, heartbeat, 1, 5, start),
+        did(0, claim("claimStaleRuns", "c", 9), 3, 6, taken, []),
+    )
+    assert isinstance(check(MODEL, start, history), Linearizable)
+    assert isinstance(check(MODEL, start, (history[0], did(2, heartbeat, 1, 2, start), history[2])), Illegal)
+
+
 def test_a_limit_makes_only_what_comes_before_an_omission() -> None:
     state = run_setup(MODEL, (timer("r", "x", 0), timer("r", "y", 1), timer("s", "x", 1), timer("s", "y", 2)))
     every = rows(state, CLAIM)
