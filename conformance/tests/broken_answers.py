@@ -79,7 +79,7 @@ class AnswersNull(MemoryStore):
         run = await super().load_run(run_id=run_id)
         if run is None:
             return None
-        fields: dict[str, Any] = {**run.model_dump(), "output": run.to_wire().get("output")}
+        fields: dict[str, Any] = {**run.model_dump(), "lease": run.to_wire().get("lease")}
         return t.Run.model_construct(None, **fields)
 
 

@@ -93,7 +93,7 @@ def test_an_unknown_field_is_a_should_and_a_null_is_not() -> None:
     load_b = Call("loadRun", {"runId": "b"})
     assert judged(RUNS, load_b, lambda run: {**run, "tenant": "t"}) == ("answers.extra-fields",)
     assert judged(RUNS, load_b, lambda run: {**run, "tenant": "t", "workflowId": "x"}) == ("loadRun.found",)
-    assert judged(RUNS, load_b, lambda run: {**run, "output": None}) == ("answers.schema", "loadRun.found")
+    assert judged(RUNS, load_b, lambda run: {**run, "lease": None}) == ("answers.schema", "loadRun.found")
 
 
 def test_a_field_of_another_shape_is_an_unknown_field_too() -> None:
@@ -117,6 +117,19 @@ def test_values_that_differ_inside_json_name_the_value_rules_too() -> None:
     assert judged((), text, input_of(123)) == ("createRun.created", "values.json")
     assert judged((), number, input_of(5.0)) == ()
     assert judged((), number, input_of(True)) == ("createRun.created", "values.numbers")
+
+
+def test_null_and_absent_are_two_values_where_null_is_a_value() -> None:
+    load_b = Call("loadRun", {"runId": "b"})
+    null = Call("createRun", {"runId": "x", "workflowId": "w", "input": {"a": None}, "now": 0})
+
+    def input_of(value: Any) -> Callable[[Any], Any]:
+        return lambda answer: {**answer, "run": {**answer["run"], "input": value}}
+
+    assert judged(RUNS, load_b, lambda run: {**run, "output": None}) == ("loadRun.found", "values.json")
+    assert judged(RUNS, load_b, lambda run: {**run, "output": 1}) == ("loadRun.found",)
+    assert judged((), null, input_of({})) == ("createRun.created", "values.json")
+    assert judged((), null, input_of({"a": None, "b": None})) == ("createRun.created", "values.json")
 
 
 def test_an_exception_where_an_answer_was_due() -> None:

@@ -42,7 +42,7 @@ def blame(
     direct = mismatch.judgement.rules
     if "answers.taxonomy" in direct:
         return Blame(direct, None)  # whatever the state is, this operation must not answer so
-    if _only_order(runner.model, direct):
+    if only_order(runner.model, direct):
         return Blame(direct, None)  # the rows are right, so the state is
     last = min(mismatch.index, len(program) - 1)
     end = last + 1 if mismatch.closing else last
@@ -55,7 +55,8 @@ def blame(
     return Blame(direct, None)
 
 
-def _only_order(model: Model, rules: tuple[str, ...]) -> bool:
+def only_order(model: Model, rules: tuple[str, ...]) -> bool:
+    """Whether the rules say nothing but in which order rows come."""
     return all(model.specification.rules[rule].kind in ("order", "ties") for rule in rules)
 
 
@@ -103,7 +104,7 @@ def _wrong_reads(runner: Runner, prefix: Program, reading: Closing) -> dict[str,
 
         mismatch = runner.run(prefix, others).mismatch
         if mismatch is None or not mismatch.closing:
-            return {read: rules[0] for read, rules in found.items() if not _only_order(runner.model, rules)}
+            return {read: rules[0] for read, rules in found.items() if not only_order(runner.model, rules)}
         found[mismatch.call.operation] = mismatch.judgement.rules
 
 

@@ -5,10 +5,13 @@ Each is a program like any other and is judged by the model; here stands only wh
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
-from itertools import combinations
+from itertools import combinations, pairwise
 
 from storeproof.conformance.programs import Arguments, Call, Program
+from storeproof.conformance.rewriting import rewritten
+from storeproof.spec.specification import Specification
 from storeproof.spec.values import MAX_INTEGER
 
 CONFUSABLE: tuple[str, ...] = (
@@ -110,6 +113,28 @@ def pair_program(left: tuple[str, str], right: tuple[str, str]) -> Program:
         Call("deleteRun", {"runId": run, "reason": "finished"}),
     ]
     return tuple(calls)
+
+
+def with_plain_ids(specification: Specification, program: Program) -> Program | None:
+    """The program with ids of small letters and digits, as different and in the same order; None where they are.
+
+    None for a program with a call that is to be refused, too: its bad argument may be an id.
+    """
+    if any(call.refused for call in program):
+        return None
+    ids: set[str] = set()
+    rewritten(specification, program, {"Id": lambda name: ids.add(name)})
+    plain: dict[str, str] = {}
+    last = ""
+    for name in sorted(ids):
+        last = plain[name] = name if _PLAIN.fullmatch(name) else last + "0"  # next to nothing comes between
+    in_order = all(before < after for before, after in pairwise(plain.values()))
+    if not in_order or all(name == other for name, other in plain.items()):
+        return None
+    return rewritten(specification, program, {"Id": plain.__getitem__})
+
+
+_PLAIN = re.compile("[a-z0-9]+")
 
 
 def kinds_programs() -> Iterator[Program]:

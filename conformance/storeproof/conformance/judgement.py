@@ -121,9 +121,11 @@ def _shape_rules(found: Iterable[Difference]) -> tuple[str, ...]:
     """The cross-cutting rules that a difference breaks besides the operation's own."""
     rules: list[str] = []
     for item in found:
-        if _in_json(item.path) and item.kind == "other":
+        if _in_json(item.path):
             numeric = all(isinstance(side, int | float) for side in (item.expected, item.actual))
-            rules.append("values.numbers" if numeric else "values.json")
+            null_or_none = item.expected is None and item.actual is None  # null, where null and absent are two things
+            if item.kind == "other" or null_or_none or item.path[-1] not in JSON_FIELDS:
+                rules.append("values.numbers" if numeric else "values.json")
         elif item.kind == "extra" and item.actual is None:
             rules.append("answers.schema")
     return tuple(dict.fromkeys(rules))
