@@ -149,7 +149,7 @@ def _cut() -> str:
 
             found = again(Scenario(WORLDS["waiting"], ((append,),)))
             assert found is not None
-            failure = told("cuts", minimised_race(found, again, TRIES), model)
+            failure = told("cuts", minimised_race(specification, found, again, TRIES), model)
     finally:
         runner.close()
     return failure_text(failure, specification, "sqlite:", WIDTH).split("\n\nWhat to do:")[0]

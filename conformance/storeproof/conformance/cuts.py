@@ -19,12 +19,11 @@ from storeproof.conformance.catalogue import INSTANCES, WORLDS
 from storeproof.conformance.cutblame import ACKNOWLEDGED, CONVERGES, CUT, blamed, unanswered
 from storeproof.conformance.encounters import Encounter, meet
 from storeproof.conformance.exploring import Explorer, Replay
-from storeproof.conformance.footprints import footprint
+from storeproof.conformance.footprints import footprint, meets
 from storeproof.conformance.histories import Moment, Operation
 from storeproof.conformance.judgement import show_outcome
 from storeproof.conformance.linearizability import Linearizable, Unknown
 from storeproof.conformance.points import Cut, When
-from storeproof.conformance.programs import Call
 from storeproof.conformance.racejudgement import Judge, Readings, Verdict, Wrong
 from storeproof.conformance.races import Tried, after, exercised, explore, pair_scenarios, prepared
 from storeproof.conformance.relation import indeterminate
@@ -41,7 +40,6 @@ __all__ = [
     "concurrent_scenarios",
     "explore_cuts",
     "lone_scenarios",
-    "meets",
     "rerun_cut",
     "second_call_scenarios",
 ]
@@ -115,10 +113,11 @@ def lone_scenarios(worlds: int = len(WORLDS)) -> Iterator[Scenario]:
 def second_call_scenarios(model: Model) -> Iterator[Scenario]:
     """Every writer, and then another that looks at one of its rows: what the first one answered must hold."""
     setup = WORLDS["waiting"]
-    writers = [call for call in INSTANCES if footprint(model.specification, call).written]
+    specification = model.specification
+    writers = [call for call in INSTANCES if footprint(specification, call).written]
     for place, first in enumerate(writers):
         others = [*writers[place + 1 :], *writers[:place]]
-        near = (other for other in others if other.operation != first.operation and meets(model, first, other))
+        near = (other for other in others if other.operation != first.operation and meets(specification, first, other))
         second = next(near, None)
         if second is not None:
             yield Scenario(setup, ((first, second),))
@@ -291,14 +290,3 @@ def _statements_before_last_call(encounter: Encounter) -> int:
     kinds = [moment.kind for moment in encounter.moments]
     last_call = len(kinds) - kinds[::-1].index("call")
     return kinds[:last_call].count("statement")
-
-
-def meets(model: Model, one: Call, other: Call) -> bool:
-    """Whether one may write a row that the other touches."""
-    written = footprint(model.specification, one).written
-    touched = footprint(model.specification, other).touched
-    return any(
-        relation == its_relation and (first == its_first or None in (first, its_first))
-        for relation, first in written
-        for its_relation, its_first in touched
-    )

@@ -59,6 +59,17 @@ def footprint(specification: Specification, call: Call) -> Footprint:
     )
 
 
+def meets(specification: Specification, one: Call, other: Call) -> bool:
+    """Whether one may write a row that the other touches."""
+    written = footprint(specification, one).written
+    touched = footprint(specification, other).touched
+    return any(
+        relation == its_relation and (first == its_first or None in (first, its_first))
+        for relation, first in written
+        for its_relation, its_first in touched
+    )
+
+
 def _cell(row: RowKey) -> Cell:
     relation, key = row
     return relation, key[0] if key else None

@@ -27,6 +27,10 @@ class Operation:
     returned: int | None = None
     outcome: Outcome | None = None
 
+    def precedes(self, other: Operation) -> bool:
+        """Whether it was over before the other began."""
+        return self.returned is not None and self.returned < other.invoked
+
 
 History: TypeAlias = tuple[Operation, ...]
 """The operations of all clients, by `invoked`; those of one client do not overlap."""

@@ -1,14 +1,17 @@
 """Makes a failed race or cut small and tells it: the fewest calls, the schedule, a timeline for people.
 
-First fewer calls, by ddmin over setup and clients alike; each try explores the smaller scenario anew.
+Of many calls first two that were in flight together, then fewer ones by ddmin over setup and clients alike; each try
+explores the smaller scenario anew.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from itertools import combinations, islice, permutations
 
 from storeproof.conformance.encounters import READER
+from storeproof.conformance.footprints import meets
 from storeproof.conformance.minimise import fewest
 from storeproof.conformance.programs import Call
 from storeproof.conformance.races import Tried, after
@@ -17,21 +20,25 @@ from storeproof.conformance.report import FailureReport, RunCut, RunMoment
 from storeproof.conformance.scenarios import Scenario, name_of
 from storeproof.reference.model import Model, State
 from storeproof.reference.tables import rows
+from storeproof.spec.specification import Specification
 
 Try = Callable[[Scenario], Tried | None]
 """Explores a scenario; what fails in it, if anything."""
 
 _SETUP = -1
+FEW = 3
+"""Operations of which ddmin is quick."""
+MOST_PAIRS = 30
+"""Pairs that are tried of a history of more operations."""
 
 
-def minimised_race(found: Tried, try_again: Try, tries: int) -> Tried:
+def minimised_race(specification: Specification, found: Tried, try_again: Try, tries: int) -> Tried:
     """The smallest failing scenario found in so many tries, breaking the same rule first."""
     best = found
     left = tries
 
-    def fails(steps: tuple[tuple[int, Call], ...]) -> bool:
+    def fails(scenario: Scenario) -> bool:
         nonlocal best, left
-        scenario = _joined(steps)
         if left <= 0 or not scenario.clients:
             return False
         left -= 1
@@ -41,11 +48,30 @@ def minimised_race(found: Tried, try_again: Try, tries: int) -> Tried:
         best = tried
         return True
 
-    scenario = found.scenario
+    any(fails(scenario) for scenario in islice(_pairs(specification, found), MOST_PAIRS))
+    scenario = best.scenario
     setup = tuple((_SETUP, call) for call in scenario.setup)
     clients = tuple((number, call) for number, client in enumerate(scenario.clients) for call in client)
-    fewest((*setup, *clients), fails)
+    fewest((*setup, *clients), lambda steps: fails(_joined(steps)))
     return best
+
+
+def _pairs(specification: Specification, found: Tried) -> Iterator[Scenario]:
+    """Of a history of many operations each two that were in flight together, after those that were over by then. Two
+    one of which fits nowhere come first, and of the others only those count that may write what it shows.
+    """
+    wrong, stuck = found.wrong, found.wrong.stuck
+    history = [each for each in wrong.history if each.client != READER]
+    if len(history) <= FEW or stuck is None:
+        return
+    place = {index: number for number, index in enumerate(wrong.order)}
+    legal = sorted(range(len(history)), key=lambda index: place.get(index, len(place) + index))
+    suspects = [each for each in history if each is stuck or meets(specification, each.call, stuck.call)]
+    for pair in sorted(combinations(suspects, 2), key=lambda pair: all(each is not stuck for each in pair)):
+        if not any(one.precedes(other) for one, other in permutations(pair)):
+            over = [history[index] for index in legal if all(history[index].precedes(each) for each in pair)]
+            setup = (*found.scenario.setup, *(each.call for each in over))
+            yield Scenario(setup, tuple((each.call,) for each in pair))
 
 
 def told(check: str, found: Tried, model: Model) -> FailureReport:

@@ -97,7 +97,9 @@ class RaceFindings:
 
         wrong, story = self._told(found)
         wrong[story] = 1
-        self.session.add(told(self.check, minimised_race(found, spared, TRIES), self.session.model))
+        self.session.add(
+            told(self.check, minimised_race(self.session.specification, found, spared, TRIES), self.session.model)
+        )
         return True
 
     def _told(self, found: Tried) -> tuple[Counter[tuple[str, str]], tuple[str, str]]:
@@ -117,14 +119,9 @@ def _orders(history: History) -> Iterator[Program]:
     yield tuple(operation.call for operation in history)
     if len(history) <= MOST_ORDERED:
         for order in permutations(history):
-            if order != history and not any(_over(after, before) for before, after in combinations(order, 2)):
+            if order != history and not any(after.precedes(before) for before, after in combinations(order, 2)):
                 yield tuple(operation.call for operation in order)
 
 
 def _is_read(operation: Operation) -> bool:
     return operation.client == READER
-
-
-def _over(operation: Operation, other: Operation) -> bool:
-    """Whether it was over before the other began."""
-    return operation.returned is not None and operation.returned < other.invoked

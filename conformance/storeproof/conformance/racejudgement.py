@@ -47,6 +47,8 @@ class Wrong:
     order: tuple[int, ...]
     reading: bool
     """Whether it was the reading at the end that fits nowhere."""
+    stuck: Operation | None = None
+    """What fits nowhere, where it is one operation."""
 
 
 Verdict = Linearizable | Wrong | Unknown
@@ -144,6 +146,7 @@ class Judge:
             history,
             found.order,
             reading,
+            stuck,
         )
 
     def _specific(self, history: History, found: Illegal, stuck: Operation) -> list[str]:

@@ -13,9 +13,9 @@ from dataclasses import replace
 from functools import partial
 from operator import itemgetter
 
-from storeproof.conformance.cuts import meets
 from storeproof.conformance.encounterload import Load, drawn_loads
 from storeproof.conformance.failures import HarnessError
+from storeproof.conformance.footprints import meets
 from storeproof.conformance.points import Cut
 from storeproof.conformance.racechecks import wanted
 from storeproof.conformance.racefindings import RaceFindings
@@ -127,7 +127,8 @@ def _killed_again(session: Session, stage: WireStage, like: Round, smaller: Scen
 def _suspicious(session: Session, scenario: Scenario) -> bool:
     """Whether one operation may write a row that the other looks at."""
     one, other = scenario.clients[0][0], scenario.clients[1][0]
-    return wanted(session, scenario) and (meets(session.model, one, other) or meets(session.model, other, one))
+    specification = session.specification
+    return wanted(session, scenario) and (meets(specification, one, other) or meets(specification, other, one))
 
 
 def _likeliest(pairs: Sequence[Scenario], number: int, source: random.Random) -> list[Scenario]:
