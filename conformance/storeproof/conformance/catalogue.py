@@ -58,10 +58,10 @@ def _approval(approval: str, now: int = 13) -> Call:
 
 _BOTH: Program = (_create("r", 1, 0), _create("q", 2, 0), _append("r", 0, 1, 2))
 _QUEUES: Program = (
-    _timer("r", "x", 10, 2),
-    _timer("q", "x", 9, 3),
-    _schedule("s", 1, 10),
-    _schedule("u", 2, 9),
+    _timer("r", "x", 9, 2),
+    _timer("q", "x", 10, 3),
+    _schedule("s", 1, 9),
+    _schedule("u", 2, 10),
 )
 _WAITS = {"waitingFor": {"signalName": "go"}, "pendingApproval": {"approvalId": "a", "title": ""}}
 
@@ -75,15 +75,16 @@ WORLDS: dict[str, Program] = {
     "leased": (
         *_BOTH,
         *_QUEUES,
-        Call("claimRun", {"runId": "q", **_lease("p", 4, 6)}),
-        Call("claimRun", {"runId": "r", **_lease("o", 5)}),
+        Call("claimRun", {"runId": "r", **_lease("o", 4, 6)}),
+        Call("claimRun", {"runId": "q", **_lease("p", 5)}),
         _due("claimDueTimers", "o", 9, 10),
         _due("claimDueScheduleBuckets", "o", 9, 10),
     ),
     "empty": (),
 }
 """By name: a run that waits and one whose lease is over, with timers and schedules due; both running, with leases that
-end at 10, timers and buckets leased to 15; nothing at all."""
+end at 10, timers and buckets leased to 15; nothing at all. What most calls are about, r and s, is due first: a claim
+with a limit of 1 meets them."""
 
 _STATE = {"runId": "r", "workflowId": "w", "input": 3, "createdAt": 0, "updatedAt": 14}
 
@@ -118,12 +119,12 @@ INSTANCES: Program = (
     _signal("x"),
     _signal("y"),
     _approval("a"),
-    _schedule("s", 3, 10),
+    _schedule("s", 3, 9),
     _schedule("s", 4, 30),
     _due("claimDueScheduleBuckets", "o", 1),
     _due("claimDueScheduleBuckets", "p", 1),
     _due("claimDueScheduleBuckets", "p", 9, 16),
-    Call("markScheduleBucketStarted", {"scheduleId": "s", "bucketId": "10", "runId": "w:s:10", "now": 17}),
+    Call("markScheduleBucketStarted", {"scheduleId": "s", "bucketId": "9", "runId": "w:s:9", "now": 17}),
 )
 
 

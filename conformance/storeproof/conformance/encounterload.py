@@ -142,7 +142,7 @@ def _drawn(source: random.Random, call: Call, runs: int) -> Call:
 
 def _moved(call: Call, number: int) -> Call:
     """The same call about another run or schedule."""
-    names = {"r": f"r{number}", "s": f"s{number}", "w:s:10": f"w:s{number}:10"}
+    names = {"r": f"r{number}", "s": f"s{number}", "w:s:9": f"w:s{number}:9"}
 
     def moved(args: dict[str, Any]) -> dict[str, Any]:
         found: dict[str, Any] = {name: moved(value) if name == "state" else value for name, value in args.items()}
