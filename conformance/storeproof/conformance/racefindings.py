@@ -80,6 +80,10 @@ class RaceFindings:
             return True
         return False
 
+    def has_told(self, rule: str, operation: str) -> bool:
+        """Whether a failure was told by this rule first, and of this operation."""
+        return (rule, operation) in self._wrong
+
     def add(self, found: Tried, again: Try) -> bool:
         """Tells a failure, as small as it gets, unless the same was told before. Whether it is one of several clients
         or of a crash, and was asked for.

@@ -20,7 +20,7 @@ from storeproof.conformance.points import Cut
 from storeproof.conformance.racechecks import wanted
 from storeproof.conformance.racefindings import RaceFindings
 from storeproof.conformance.racejudgement import SNAPSHOTS
-from storeproof.conformance.races import Tried, drawn_scenarios, pair_scenarios, reading_scenarios
+from storeproof.conformance.races import Tried, after, drawn_scenarios, pair_scenarios, reading_scenarios
 from storeproof.conformance.scenarios import Scenario
 from storeproof.conformance.session import MOST_SHRINKING_S, Session
 from storeproof.conformance.wirekills import Round, drawn_rounds, struck
@@ -56,6 +56,7 @@ def check_wire_histories(session: Session, stage: WireStage) -> None:
         if findings.enough:
             return
         avoidance = session.reading_avoidance
+        number = min(number, session.profile.copies) if _told_torn(findings, scenario) else number
         if number:
             running = crowd(stage, session.model, scenario, number, source, avoidance)
         else:
@@ -68,11 +69,16 @@ def check_wire_histories(session: Session, stage: WireStage) -> None:
         session.tell(HISTORIES, index + 1, len(todo))
 
 
+def _told_torn(findings: RaceFindings, scenario: Scenario) -> bool:
+    """Whether the first client's last call was told to see two moments at once, so that it needs no more chances."""
+    return findings.has_told("reads.snapshot", scenario.clients[0][-1].operation)
+
+
 def _crowds(session: Session, source: random.Random) -> list[tuple[Scenario, int]]:
     """Scenarios in any order, each with how many copies of it are run."""
     profile = session.profile
     pairs = [each for each in pair_scenarios(session.model, profile.worlds) if _suspicious(session, each)]
-    pairs = _likeliest(pairs, profile.pairs or len(pairs), source)
+    pairs = _likeliest(session.model, pairs, profile.pairs or len(pairs), source)
     reading = [each for each in reading_scenarios() if wanted(session, each)]
     torn = [each for each in reading if each.clients[0][-1].operation in SNAPSHOTS]
     looks = [each for each in reading if each not in torn]
@@ -131,12 +137,13 @@ def _suspicious(session: Session, scenario: Scenario) -> bool:
     return wanted(session, scenario) and (meets(specification, one, other) or meets(specification, other, one))
 
 
-def _likeliest(pairs: Sequence[Scenario], number: int, source: random.Random) -> list[Scenario]:
+def _likeliest(model: Model, pairs: Sequence[Scenario], number: int, source: random.Random) -> list[Scenario]:
     """So many in the order of suspicion: the same call twice, then the same operation, because there claims, creations
     and compare-and-swap break. Of a sample they are half, as far as there are enough, so that none of them is left out
-    by chance where the number allows it; of the others, each two operations come once before any come again.
+    by chance where the number allows it; of the others, each two operations come once before any come again, first
+    where both have something to do.
     """
-    shuffled = sorted(source.sample(pairs, len(pairs)), key=_unlikeness)
+    shuffled = sorted(source.sample(pairs, len(pairs)), key=lambda pair: (_unlikeness(pair), _idle(model, pair)))
     same = [each for each in shuffled if _unlikeness(each) < 2]
     seen: Counter[frozenset[str]] = Counter()
     turns: list[tuple[int, Scenario]] = []
@@ -147,6 +154,20 @@ def _likeliest(pairs: Sequence[Scenario], number: int, source: random.Random) ->
     others = [each for _, each in sorted(turns, key=itemgetter(0))]
     kept = same[: max(number // 2, number - len(others))]
     return [*kept, *others[: number - len(kept)]]
+
+
+def _idle(model: Model, pair: Scenario) -> int:
+    """How many of the two calls change nothing, whichever comes first."""
+    start = after(model, pair.setup)
+    changing: set[int] = set()
+    for order in ((0, 1), (1, 0)):
+        state = start
+        for number in order:
+            (call,) = pair.clients[number]
+            found = model.step(state, call.operation, call.args).state
+            changing |= {number} if found is not state else set()
+            state = found
+    return len(pair.clients) - len(changing)
 
 
 def _unlikeness(pair: Scenario) -> int:
