@@ -13,7 +13,8 @@ from dataclasses import dataclass
 
 from storeproof.conformance.closing import closing_steps, plain_reading, run_readings
 from storeproof.conformance.generation import relations_of
-from storeproof.conformance.judgement import decisive_rule
+from storeproof.conformance.idprograms import with_plain_ids
+from storeproof.conformance.judgement import decisive_rule, misordered
 from storeproof.conformance.programs import REOPEN, Call, Program
 from storeproof.conformance.runner import Closing, Mismatch, Runner, expected_step
 from storeproof.conformance.suspicion import by_suspicion
@@ -42,7 +43,7 @@ def blame(
     direct = mismatch.judgement.rules
     if "answers.taxonomy" in direct:
         return Blame(direct, None)  # whatever the state is, this operation must not answer so
-    if only_order(runner.model, direct):
+    if misordered(runner.model, direct):
         return Blame(direct, None)  # the rows are right, so the state is
     last = min(mismatch.index, len(program) - 1)
     end = last + 1 if mismatch.closing else last
@@ -55,9 +56,14 @@ def blame(
     return Blame(direct, None)
 
 
-def only_order(model: Model, rules: tuple[str, ...]) -> bool:
-    """Whether the rules say nothing but in which order rows come."""
-    return all(model.specification.rules[rule].kind in ("order", "ties") for rule in rules)
+def confuses_ids(runner: Runner, program: Program, mismatch: Mismatch, closing: Closing | None) -> bool:
+    """Whether nothing is wrong with the failing program where its ids are plain ones, and still is where they are its
+    own. Rows in a wrong order are not confused.
+    """
+    plain = with_plain_ids(runner.model.specification, program)
+    if plain is None or misordered(runner.model, mismatch.judgement.rules):
+        return False
+    return runner.run(plain, closing).mismatch is None and runner.run(program, closing).mismatch is not None
 
 
 def _plain_reading(model: Model, state: State, program: Program) -> Program:
@@ -104,7 +110,7 @@ def _wrong_reads(runner: Runner, prefix: Program, reading: Closing) -> dict[str,
 
         mismatch = runner.run(prefix, others).mismatch
         if mismatch is None or not mismatch.closing:
-            return {read: rules[0] for read, rules in found.items() if not only_order(runner.model, rules)}
+            return {read: rules[0] for read, rules in found.items() if not misordered(runner.model, rules)}
         found[mismatch.call.operation] = mismatch.judgement.rules
 
 

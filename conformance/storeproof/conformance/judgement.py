@@ -66,6 +66,11 @@ def yielding_rule(specification: Specification, operation: str) -> str:
     return last
 
 
+def misordered(model: Model, rules: Iterable[str]) -> bool:
+    """Whether the rules are about nothing but the order of an answer's rows."""
+    return all(model.specification.rules[rule].kind in ("order", "ties") for rule in rules)
+
+
 def first_segment(field: str) -> str:
     """`events[1].type` is about `events` (ruling 21)."""
     return field.split(".")[0].split("[")[0]

@@ -12,9 +12,9 @@ from itertools import combinations, permutations
 
 from storeproof.conformance.encounters import READER
 from storeproof.conformance.histories import History, Operation
+from storeproof.conformance.judgement import misordered
 from storeproof.conformance.programs import Program
 from storeproof.conformance.racefailures import Try, minimised_race, told
-from storeproof.conformance.racejudgement import misordered
 from storeproof.conformance.races import Tried
 from storeproof.conformance.scenarios import Scenario
 from storeproof.conformance.session import Session

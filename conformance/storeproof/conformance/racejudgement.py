@@ -6,7 +6,7 @@ The answers and the reading at the end are one history; the checker looks for it
 from __future__ import annotations
 
 import json
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import combinations
 from typing import Any, NamedTuple
@@ -15,7 +15,7 @@ from storeproof.conformance.avoidance import Avoidance
 from storeproof.conformance.closing import names_of, short_closing
 from storeproof.conformance.encounters import READER, Encounter, read
 from storeproof.conformance.histories import History, Operation
-from storeproof.conformance.judgement import decisive_rule, judge, show_outcome
+from storeproof.conformance.judgement import decisive_rule, judge, misordered, show_outcome
 from storeproof.conformance.linearizability import Illegal, Linearizable, Unknown, check, final_states
 from storeproof.conformance.programs import Program
 from storeproof.conformance.scenarios import Scenario
@@ -26,8 +26,6 @@ from storeproof.spec.jsonvalues import is_array, is_object
 from storeproof.spec.values import MAX_INTEGER
 
 LINEARIZABLE = "atomic.linearizable"
-ORDERS = frozenset({"order", "ties"})
-"""Kinds of rules about nothing but the order of an answer's rows."""
 SNAPSHOTS = frozenset({"loadExecution", "getRunTimeline"})
 CLAIMS = frozenset({"claimRun", "claimStaleRuns", "claimDueTimers", "claimDueScheduleBuckets"})
 
@@ -134,7 +132,7 @@ class Judge:
         judgement = judge(self.model, found.state, stuck.call, found.expected, stuck.outcome)
         what = "no order of these operations gives these answers: "
         rules = [*self._specific(history, found, stuck), LINEARIZABLE, *self._operations(history, found, stuck)]
-        if reading and judgement and misordered(self.model, judgement.rules):
+        if reading and judgement and misordered(self.model, judgement.rules):  # nobody was at work: that is no race
             what, rules = "", [*judgement.rules]
         what += "reading the state afterwards, " if reading else ""
         why = judgement.message if judgement else "nothing excuses the rows that were left out"
@@ -193,11 +191,6 @@ class Judge:
                 first.append(decisive_rule(specification, operation.call.operation, step))
             state = step.state
         return first
-
-
-def misordered(model: Model, rules: Iterable[str]) -> bool:
-    """Whether only the order of rows is wrong. Of a reading, beside which nobody is at work, that is no race."""
-    return all(model.specification.rules[rule].kind in ORDERS for rule in rules)
 
 
 def _states(model: Model, start: State, operations: History) -> list[State]:

@@ -9,9 +9,8 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol, TypeVar
 
 from storeproof.conformance.avoidance import Avoidance
-from storeproof.conformance.blame import Blame, blame, only_order
+from storeproof.conformance.blame import Blame, blame, confuses_ids
 from storeproof.conformance.closing import closing_steps
-from storeproof.conformance.idprograms import with_plain_ids
 from storeproof.conformance.judgement import show_outcome
 from storeproof.conformance.known import Known
 from storeproof.conformance.minimise import minimised
@@ -265,7 +264,7 @@ class Session:
             blamed = Blame((found or mismatch).judgement.rules, None)
             if found is not None and not hangs and blamed.rules[0] not in self.known.rules:
                 blamed = blame(self.runner, small, found, avoidance.closing)
-                if promise is None and self._confuses_ids(small, found, closing):
+                if promise is None and confuses_ids(self.runner, small, found, closing):
                     blamed = replace(blamed, rules=tuple(dict.fromkeys((*self._rules_of_ids(), *blamed.rules))))
         except CannotTellError:
             # What was found is not lost because the store broke down while the program was made small.
@@ -276,13 +275,6 @@ class Session:
             self._add(promise, mismatch.judgement.rules, check, message, program, mismatch, None)
             return
         self._add(promise, blamed.rules, check, found.judgement.message, small, found, blamed.wrong_after)
-
-    def _confuses_ids(self, program: Program, mismatch: Mismatch, closing: Closing | None) -> bool:
-        """Whether nothing is wrong where the program's ids are plain ones. Rows in a wrong order are not confused."""
-        plain = with_plain_ids(self.specification, program)
-        if plain is None or only_order(self.model, mismatch.judgement.rules):
-            return False
-        return self.runner.run(plain, closing).mismatch is None
 
     def _rules_of_ids(self) -> list[str]:
         """The promises about confused ids that the enumerated ids showed to be broken; else the general one."""
