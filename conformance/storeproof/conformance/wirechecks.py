@@ -18,6 +18,7 @@ from storeproof.conformance.failures import HarnessError
 from storeproof.conformance.footprints import meets
 from storeproof.conformance.points import Cut
 from storeproof.conformance.racechecks import wanted
+from storeproof.conformance.racefailures import FEW
 from storeproof.conformance.racefindings import RaceFindings
 from storeproof.conformance.racejudgement import SNAPSHOTS
 from storeproof.conformance.races import Tried, after, drawn_scenarios, pair_scenarios, reading_scenarios
@@ -39,6 +40,8 @@ they are torn in few of a hundred.
 """
 MOST_KILLED_WRONG = 2
 """Rounds that may leave something wrong: a process takes long to start, and a store that forgets forgets everything."""
+MOST_NARROWING_S = 40.0
+"""Seconds for making a history of many calls small."""
 REPLAYS, KILL_REPLAYS = 100, 10
 """How often a saved failure is repeated, of a race and of a kill."""
 KILLS_AGAIN = 4
@@ -184,18 +187,13 @@ def _tell(session: Session, stage: WireStage, findings: RaceFindings, scenario: 
     source = random.Random(session.seed)
 
     def once_more(smaller: Scenario) -> Tried | None:
-        return tried(
-            session.runner.wait(
-                again(stage, session.model, smaller, TRIES_AGAIN, source, avoidance=session.reading_avoidance)
-            )
-        )
+        running = again(stage, session.model, smaller, TRIES_AGAIN, source, avoidance=session.reading_avoidance)
+        return tried(session.runner.wait(running))
 
-    alone = once_more(scenario)
-    if alone is not None:
-        until = time.monotonic() + MOST_SHRINKING_S
-        findings.add(alone, lambda smaller: once_more(smaller) if time.monotonic() < until else None)
-        return
-    findings.add(seen, lambda _smaller: None)
+    # Of many calls the whole comes again less often than two of them do, and takes longer.
+    alone = once_more(scenario) if scenario.width <= FEW else None
+    until = time.monotonic() + (MOST_SHRINKING_S if scenario.width <= FEW else MOST_NARROWING_S)
+    findings.add(alone or seen, lambda smaller: once_more(smaller) if time.monotonic() < until else None)
 
 
 async def replay_over_wire(stage: WireStage, model: Model, scenario: Scenario, cut: Cut | None) -> Tried | None:
