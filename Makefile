@@ -14,8 +14,9 @@ INSTALLED := $(VENV)/.installed
 verify: $(INSTALLED)
 	$(BIN)/storeproof verify --jobs $(JOBS) $(VERIFY)
 
+MARKS ?= not races and not browser
 test: $(INSTALLED)
-	$(BIN)/python -m pytest -q $(SPREAD) -m "not races and not browser"
+	$(BIN)/python -m pytest -q $(SPREAD) -m "$(MARKS)"
 
 races: $(INSTALLED)
 	$(BIN)/python -m pytest -q $(SPREAD) -m races
