@@ -235,6 +235,8 @@ class Session:
         closing: Closing | None,
         avoidance: Avoidance,
     ) -> None:
+        if promise and any(each.rules == [promise] for each in (*self.failures, *self.known.failures)):
+            return  # whatever else it would name, it is the same story: see add
         signature = (promise or mismatch.call.operation, mismatch.judgement.rules, bool(avoidance.rules))
         self._told[signature] += 1
         if self._told[signature] > 2 or self.full or self._told_enough(self._broken(mismatch, signature[1])):
