@@ -44,7 +44,7 @@ selftest: $(INSTALLED)
 	$(BIN)/storeproof selftest $(SELFTEST)
 
 # The published TanStack stores. LIMIT: on D1 a thousand events are a thousand round trips. D1_FOLDER=/dev/shm/d1, where there is
-# memory that looks like a disk, takes half as long: a killed process loses nothing by it.
+# memory that looks like a disk, is faster: a killed process loses nothing by it.
 TANSTACK := examples/tanstack
 BRIDGE := stdio:node $(TANSTACK)/bridge.mjs
 D1_FOLDER ?= .storeproof/tanstack-d1

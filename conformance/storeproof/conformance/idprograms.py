@@ -68,11 +68,7 @@ def id_programs() -> Iterator[Program]:
     pairs += [("é", "e\u0301"), ("e\u0301", "é"), ("é", "e"), ("ss", "ß"), ("i", "I"), ("a", "\uff41")]
     for left, right in dict.fromkeys(pairs):
         yield pair_program((left, left), (right, right))
-    for joined in (
-        (("a", "b:c"), ("a:b", "c")),
-        (("a:b", "b"), ("a", "b:b")),
-        (("a", "approval:b"), ("a:approval", "b")),
-    ):
+    for joined in JOINED:
         yield pair_program(*joined)
         yield pair_program(*reversed(joined))
 

@@ -235,8 +235,6 @@ class Session:
         closing: Closing | None,
         avoidance: Avoidance,
     ) -> None:
-        if promise and any(each.rules == [promise] for each in (*self.failures, *self.known.failures)):
-            return  # whatever else it would name, it is the same story: see add
         signature = (promise or mismatch.call.operation, mismatch.judgement.rules, bool(avoidance.rules))
         self._told[signature] += 1
         if self._told[signature] > 2 or self.full or self._told_enough(self._broken(mismatch, signature[1])):
@@ -244,6 +242,8 @@ class Session:
 
         hangs = isinstance(mismatch.actual, Raised) and mismatch.actual.name == "NoAnswer"
         self.hung += hangs
+        if promise and not hangs and not self.known.rules and any(each.rules == [promise] for each in self.failures):
+            return  # whatever else it would name, it is the same story: see add
         until = time.monotonic() + (MOST_WAITING_S if hangs else MOST_SHRINKING_S)
         waited = 0
 
