@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from typing import Any
 
 import pytest
 from storeproof.conformance.profiles import PROFILES
 from storeproof.conformance.programs import Call, Program
 from storeproof.conformance.runner import Runner
-from storeproof.conformance.session import Session
+from storeproof.conformance.session import MOST_HANGING, Session
 from storeproof.conformance.targets import Reopenable, StoreTarget, made_by
 from storeproof.conformance.vectors import recorded_programs
 from storeproof.conformance.verify import verify
@@ -20,6 +20,7 @@ from tests.broken import Broken
 from tests.broken_ids import IDS
 from tests.broken_leases import LeaseHoldsAtItsEnd
 from tests.broken_timers import TIMERS, TimerTiesBySignal
+from tests.report_stores import Hangs
 
 
 def rules_named(store: type[Any], check: str) -> list[list[str]]:
@@ -52,6 +53,25 @@ def test_a_program_that_fails_only_with_its_ids_tells_of_confused_ids(store: str
 def test_ids_that_look_special_are_not_to_blame_for_what_fails_with_any() -> None:
     program = (timer("a:b", "A"), Call("claimDueTimers", {"now": 5, "limit": 9, "leaseOwner": "a:b", "leaseMs": 1}))
     assert broken_rules("TimerDueTooLate", TIMERS, program)[0] == "claimDueTimers.claimed"
+
+
+@pytest.mark.parametrize("told", [(), ("values.text",)])
+def test_every_program_that_hangs_counts_whether_or_not_it_is_told(told: tuple[str, ...]) -> None:
+    """Else a store would be waited for in every further program of the same promise."""
+    program = (Call("claimRun", {"runId": "a", "leaseOwner": "o", "leaseMs": 1, "now": 0}),)
+    runner = Runner(StoreTarget("hangs", lambda: nullcontext(Hangs()), load(), limit_s=0.05), Model(load()))
+    runner.open()
+    try:
+        session = Session(runner, PROFILES["quick"], 1)
+        if told:
+            session.fail(told, "values", "as in another program", program, "this", "that", 0)
+        for turn in range(MOST_HANGING):
+            assert (session.hung, session.full) == (turn, False)
+            session.exercise(program, "values", "values.text")
+        assert session.full
+        assert [failure.rules[0] for failure in session.failures] == ["values.text"]
+    finally:
+        runner.close()
 
 
 def broken_rules(store: str, stores: Sequence[Broken], program: Program) -> list[str]:

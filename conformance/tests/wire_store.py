@@ -27,11 +27,14 @@ from storeproof.spec import arguments as shapes
 from storeproof.spec.arguments import checked
 from storeproof.spec.errors import InvalidArgument, LogConflict, StoreUnavailable
 from storeproof.spec.jsonvalues import is_array
-from storeproof.spec.loader import load
+from storeproof.spec.loader import read_data
+from storeproof.spec.specification import Specification
 from storeproof.spec.store import Wire
 from storeproof.spec.types import DeliverResult, SignalDelivery, TimerWakeup
 
-OPERATIONS = {name: operation for name, operation in load().operations.items() if operation.executable}
+# Unchecked: it starts many times in one test, and checking the specification takes half of each start.
+SPECIFICATION = Specification.from_data(read_data())
+OPERATIONS = {name: operation for name, operation in SPECIFICATION.operations.items() if operation.executable}
 READS = ("load", "get", "read", "list")
 FORGETS_S = 0.2
 """Seconds after its answer that `forgets` keeps an operation."""

@@ -163,7 +163,7 @@ def wanted(session: Session, scenario: Scenario) -> bool:
     """Whether a scenario is evidence for a rule that was asked for."""
     if session.wants(LINEARIZABLE):
         return True
-    names = [call.operation for client in scenario.clients for call in client]
+    names = [call.operation for call in scenario.meeting]
     if session.wants("claims.exclusive") and sum(name in CLAIMS for name in names) > 1:
         return True
     return any(

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from storeproof.conformance.avoidance import Avoidance
 from storeproof.conformance.closing import names_of, short_closing
 from storeproof.conformance.encounters import READER, Encounter, read
+from storeproof.conformance.footprints import meets
 from storeproof.conformance.histories import History, Operation
 from storeproof.conformance.judgement import decisive_rule, judge, misordered, show_outcome
 from storeproof.conformance.linearizability import Illegal, Linearizable, Unknown, check, final_states
@@ -69,6 +70,10 @@ class Readings:
     """What keeps the reading away from rules that are known to fail."""
     last: int = MAX_INTEGER - 1
     """The time of the last claims: everything is due then."""
+    writers: Program | None = None
+    """Where each call is dear, the calls that met: only what one of them may have written is read. A race loses or
+    brings back what one of its calls writes; what a call does beyond that it does alone too, and sequences show it.
+    """
     _programs: dict[Hashable, Program] = field(default_factory=dict[Hashable, Program])
 
     def closing(self, model: Model, state: State, scenario: Scenario, others: Sequence[State] = ()) -> Closing:
@@ -76,9 +81,16 @@ class Readings:
         key = names_of(scenario.calls)
         whole = (freeze(state), tuple(map(freeze, others)), key)
         if whole not in self._programs:
-            calls = short_closing(model, state, scenario.calls, self.last)
+            calls = self.seeing(model, short_closing(model, state, scenario.calls, self.last))
             self._programs[whole] = self.avoidance.reading((state, *others), calls) if self.avoidance else calls
         return Closing(key, self._programs[whole])
+
+    def seeing(self, model: Model, reading: Program) -> Program:
+        """Of the steps those that may show what the writers wrote; all where nobody said who wrote."""
+        if self.writers is None:
+            return reading
+        specification = model.specification
+        return tuple(step for step in reading if any(meets(specification, call, step) for call in self.writers))
 
 
 @dataclass(slots=True)

@@ -114,7 +114,7 @@ async def rerun(
 def exercised(model: Model, scenario: Scenario, verdict: Linearizable) -> Iterator[str]:
     """The rules that a right encounter is evidence for."""
     yield from (rule for rules in verdict.rules for rule in rules if rule in model.specification.rules)
-    names = [call.operation for client in scenario.clients for call in client]
+    names = [call.operation for call in scenario.meeting]
     if len(scenario.clients) > 1:
         yield LINEARIZABLE
         yield from ("reads.snapshot" for _ in [name for name in names if name in SNAPSHOTS][:1])

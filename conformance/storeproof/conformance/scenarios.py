@@ -27,7 +27,12 @@ class Scenario:
     @property
     def calls(self) -> tuple[Call, ...]:
         """Every call of the scenario: the setup's, then each client's."""
-        return (*self.setup, *(call for client in self.clients for call in client))
+        return (*self.setup, *self.meeting)
+
+    @property
+    def meeting(self) -> tuple[Call, ...]:
+        """Every client's calls."""
+        return tuple(call for client in self.clients for call in client)
 
     @property
     def width(self) -> int:

@@ -129,7 +129,7 @@ class Session:
 
     def suspects(self, scenario: Scenario) -> bool:
         """Whether a client calls one of the suspected operations."""
-        return any(call.operation in self.focus for client in scenario.clients for call in client)
+        return any(call.operation in self.focus for call in scenario.meeting)
 
     def in_order(self, scenarios: Iterable[Scenario]) -> list[Scenario]:
         """The session's share of the scenarios, those of suspected operations first."""
@@ -237,11 +237,11 @@ class Session:
     ) -> None:
         signature = (promise or mismatch.call.operation, mismatch.judgement.rules, bool(avoidance.rules))
         self._told[signature] += 1
-        if self._told[signature] > 2 or self.full or self._told_enough(self._broken(mismatch, signature[1])):
-            return  # minimised twice already: it is the same defect, or the store is beyond naming them one by one
-
+        enough = self._told[signature] > 2 or self.full or self._told_enough(self._broken(mismatch, signature[1]))
         hangs = isinstance(mismatch.actual, Raised) and mismatch.actual.name == "NoAnswer"
-        self.hung += hangs
+        self.hung += hangs  # told or not: it was waited for
+        if enough:
+            return  # minimised twice already: it is the same defect, or the store is beyond naming them one by one
         if promise and not hangs and not self.known.rules and any(each.rules == [promise] for each in self.failures):
             return  # whatever else it would name, it is the same story: see add
         until = time.monotonic() + (MOST_WAITING_S if hangs else MOST_SHRINKING_S)

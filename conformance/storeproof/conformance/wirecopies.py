@@ -62,7 +62,7 @@ def copies(specification: Specification, scenario: Scenario, count: int) -> Iter
 
 def apart(scenario: Scenario) -> bool:
     """Whether the clients of copies may meet at the same time: none of their operations is over all rows."""
-    return not any(call.operation in _OVER_ALL_ROWS for client in scenario.clients for call in client)
+    return not any(call.operation in _OVER_ALL_ROWS for call in scenario.meeting)
 
 
 def _copied(specification: Specification, program: Program, number: int) -> Program:

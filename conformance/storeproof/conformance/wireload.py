@@ -53,7 +53,7 @@ async def crowd(
         if found.skipped is None:
             met = [meet_over_wire(stage, copy.scenario, _delays(copy.scenario, source)) for copy in every]
             encounters = await asyncio.gather(*met)
-            stages = await asyncio.gather(*(_read_ahead(stage, copy) for copy in every))
+            stages = await asyncio.gather(*(_read_ahead(stage, model, copy) for copy in every))
             for own, encounter in zip(stages, encounters, strict=True):
                 if await _judged(own, model, encounter, found, avoidance):
                     break
@@ -63,7 +63,7 @@ async def crowd(
         if found.skipped is not None:
             return found
         encounter = await meet_over_wire(stage, copy.scenario, _delays(copy.scenario, source))
-        if await _judged(await _read_ahead(stage, copy), model, encounter, found, avoidance):
+        if await _judged(await _read_ahead(stage, model, copy), model, encounter, found, avoidance):
             return found
     return found
 
@@ -85,7 +85,8 @@ async def again(
         if found.skipped is not None:
             return found
         encounter = await meet_over_wire(stage, scenario, _delays(scenario, source))
-        judging = Judge(model, stage, scenario, after(model, scenario.setup), Readings(avoidance=avoidance))
+        readings = Readings(avoidance=avoidance, writers=scenario.meeting)
+        judging = Judge(model, stage, scenario, after(model, scenario.setup), readings)
         if await _took(judging, model, scenario, encounter, found) and found.failures >= most_wrong:
             return found
         if found.unknown is not None:
@@ -138,11 +139,15 @@ async def _set_up(stage: WireStage, model: Model, setup: Program) -> str | None:
     return None
 
 
-async def _read_ahead(stage: WireStage, copy: Copy) -> _CopyStage:
+async def _read_ahead(stage: WireStage, model: Model, copy: Copy) -> _CopyStage:
     """The stage of a copy, with what only reads already asked for, all at once: nobody writes any more."""
     reader = _CopyReader(stage.target.wire, copy)
-    await reader.read_ahead(*short_reading(copy.scenario.calls))
+    await reader.read_ahead(*_readings(copy).seeing(model, short_reading(copy.scenario.calls)))
     return _CopyStage(stage, copy, reader)
+
+
+def _readings(copy: Copy, avoidance: Avoidance | None = None) -> Readings:
+    return Readings(last=copy.last, avoidance=avoidance, writers=copy.scenario.meeting)
 
 
 async def _judged(
@@ -158,7 +163,7 @@ async def _judged(
     )
     encounter = Encounter(own, encounter.moments, (), encounter.statements, None, None)
     start = after(model, copy.scenario.setup)
-    judging = Judge(model, stage, copy.scenario, start, Readings(last=copy.last, avoidance=avoidance))
+    judging = Judge(model, stage, copy.scenario, start, _readings(copy, avoidance))
     return await _took(judging, model, copy.scenario, encounter, found) or found.unknown is not None
 
 

@@ -1,0 +1,90 @@
+"""Which scenarios are run over the wire, and how often: what is drawn is looked at, and nothing is run."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import Any, cast
+
+import pytest
+from storeproof.conformance import wirechecks
+from storeproof.conformance.encounterload import Load
+from storeproof.conformance.footprints import meets
+from storeproof.conformance.profiles import Profile
+from storeproof.conformance.racefindings import RaceFindings
+from storeproof.conformance.racejudgement import SNAPSHOTS
+from storeproof.conformance.races import after, pair_scenarios
+from storeproof.conformance.runner import Runner
+from storeproof.conformance.scenarios import Scenario
+from storeproof.conformance.session import Session
+from storeproof.conformance.targets import resolve
+from storeproof.conformance.wirechecks import MORE_READING, check_wire_histories
+from storeproof.conformance.wirestage import WireStage
+from storeproof.reference.model import Model
+from storeproof.spec.loader import load
+
+COPIES = 5
+PROFILE = Profile("few", 1, 1, worlds=1, pairs=160, copies=COPIES)
+MODEL = Model(load())
+
+Crowds = list[tuple[Scenario, int]]
+
+
+def drawn(monkeypatch: pytest.MonkeyPatch) -> Crowds:
+    """Every scenario that would have been run, with how many copies of it."""
+    crowds: Crowds = []
+
+    async def crowd(stage: WireStage, model: Model, scenario: Scenario, number: int, *_: Any) -> Load:
+        crowds.append((scenario, number))
+        return Load()
+
+    monkeypatch.setattr(wirechecks, "crowd", crowd)
+    runner = Runner(resolve("memory:", load()), MODEL)
+    try:
+        check_wire_histories(Session(runner, PROFILE, 1), cast(WireStage, None))
+    finally:
+        runner.close()
+    return crowds
+
+
+def busy(pair: Scenario) -> int:
+    """How many of the two calls change something, alone or after the other."""
+    start = after(MODEL, pair.setup)
+    changing: set[int] = set()
+    for first, second in ((0, 1), (1, 0)):
+        one, other = pair.clients[first][0], pair.clients[second][0]
+        between = MODEL.step(start, one.operation, one.args).state
+        changing |= {first} if between is not start else set()
+        changing |= {second} if MODEL.step(between, other.operation, other.args).state is not between else set()
+    return len(changing)
+
+
+def test_of_two_operations_those_pairs_come_first_in_which_both_do_something(monkeypatch: pytest.MonkeyPatch) -> None:
+    best: dict[frozenset[str], int] = defaultdict(int)
+    for pair in pair_scenarios(MODEL, PROFILE.worlds):
+        one, other = pair.clients[0][0], pair.clients[1][0]
+        if meets(MODEL.specification, one, other) or meets(MODEL.specification, other, one):
+            operations = frozenset((one.operation, other.operation))
+            best[operations] = max(best[operations], busy(pair))
+    found: dict[frozenset[str], int] = defaultdict(int)
+    for scenario, _ in drawn(monkeypatch):
+        if all(len(client) == 1 for client in scenario.clients) and len(scenario.clients) == 2:
+            operations = frozenset(client[0].operation for client in scenario.clients)
+            if len(operations) == 2:
+                found[operations] = max(found[operations], busy(scenario))
+    assert len(found) > 50
+    assert {operations: best[operations] for operations in found} == found
+
+
+def test_a_torn_read_that_was_told_gets_no_more_chances_than_a_pair(monkeypatch: pytest.MonkeyPatch) -> None:
+    told = "loadExecution"
+
+    def has_told(findings: RaceFindings, rule: str, operation: str) -> bool:
+        return (rule, operation) == ("reads.snapshot", told)
+
+    monkeypatch.setattr(RaceFindings, "has_told", has_told)
+    numbers: dict[str, set[int]] = defaultdict(set)
+    for scenario, number in drawn(monkeypatch):
+        read = scenario.clients[0][-1].operation
+        if read in SNAPSHOTS and len(scenario.clients[1]) == 2:
+            numbers[read].add(number)
+    assert numbers == {told: {COPIES}, "getRunTimeline": {COPIES * MORE_READING}}
