@@ -8,6 +8,12 @@ JOBS ?= 2
 # Whoever has nothing to do takes tests from the other: some take a minute, most a millisecond.
 SPREAD := -n $(JOBS) --dist worksteal
 INSTALLED := $(VENV)/.installed
+# What a run writes is thrown away, and a disk takes most of the time for it: it goes to memory that looks like a disk, where
+# there is enough. Processes that are killed lose nothing by it.
+MEMORY := $(shell df --output=avail,target --block-size=M /dev/shm 2>/dev/null | awk 'NR == 2 && $$1 + 0 > 2000 {print $$2}')
+ifneq ($(MEMORY),)
+export TMPDIR := $(MEMORY)
+endif
 
 .PHONY: verify test races browser lint selftest docs clean tanstack tanstack-test tanstack-reverse
 
@@ -43,11 +49,10 @@ lint: $(INSTALLED)
 selftest: $(INSTALLED)
 	$(BIN)/storeproof selftest $(SELFTEST)
 
-# The published TanStack stores. LIMIT: on D1 a thousand events are a thousand round trips. D1_FOLDER=/dev/shm/d1, where there is
-# memory that looks like a disk, is faster: a killed process loses nothing by it.
+# The published TanStack stores. LIMIT: on D1 a thousand events are a thousand round trips.
 TANSTACK := examples/tanstack
 BRIDGE := stdio:node $(TANSTACK)/bridge.mjs
-D1_FOLDER ?= .storeproof/tanstack-d1
+D1_FOLDER ?= $(or $(MEMORY),.storeproof)/storeproof-tanstack-d1
 tanstack: $(INSTALLED) $(TANSTACK)/node_modules/.package-lock.json
 	$(BIN)/python $(TANSTACK)/with_postgres.py $(BIN)/storeproof verify --profile thorough --limit-s 120 $(VERIFY) \
 	    '$(BRIDGE) memory' '$(BRIDGE) postgres' '$(BRIDGE) d1 --folder $(D1_FOLDER)'

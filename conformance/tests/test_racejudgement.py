@@ -1,22 +1,25 @@
-"""What was handed to whom, told from the answers of claims, whatever shape they have."""
+"""What was handed to whom, told from the answers of claims, whatever shape they have; what is read after a race."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from typing import Any
 
-from storeproof.conformance.catalogue import WORLDS
+from storeproof.conformance.catalogue import INSTANCES, WORLDS
 from storeproof.conformance.histories import Operation
-from storeproof.conformance.programs import Call
+from storeproof.conformance.programs import Call, Program
 from storeproof.conformance.racejudgement import (
+    Readings,
     _handed,  # pyright: ignore[reportPrivateUsage]
     _handed_on,  # pyright: ignore[reportPrivateUsage]
     _two_owners,  # pyright: ignore[reportPrivateUsage]
 )
-from storeproof.conformance.races import after
-from storeproof.reference.model import Model, Returned
+from storeproof.conformance.races import after, pair_scenarios
+from storeproof.conformance.scenarios import Scenario
+from storeproof.reference.model import Model, Outcome, Returned, State
 from storeproof.spec.loader import load
 
+MODEL = Model(load())
 LEASE = {"owner": "o", "expiresAt": 6}
 TIMER = {"runId": "r", "workflowId": "w", "wakeAt": 1, "signalId": "s"}
 BUCKET = {"scheduleId": "s", "bucketId": "1", "workflowId": "w", "runId": "w:s:1", "fireAt": 1, "overlapPolicy": "skip"}
@@ -50,21 +53,73 @@ def test_two_owners_of_one_timer_are_seen_behind_a_field_too_many() -> None:
 
 
 def test_a_lease_that_somebody_gave_back_in_between_is_no_second_owner() -> None:
-    model = Model(load())
-    start = after(model, WORLDS["waiting"])
+    start = after(MODEL, WORLDS["waiting"])
 
     def claimed(owner: str, invoked: int) -> Operation:
         call = Call("claimRun", {"runId": "r", "leaseOwner": owner, "leaseMs": 5, "now": 10})
-        return Operation(0, call, invoked, invoked + 1, model.step(start, "claimRun", call.args).outcome)
+        return Operation(0, call, invoked, invoked + 1, MODEL.step(start, "claimRun", call.args).outcome)
 
     def released(owner: str) -> Operation:
         return Operation(1, Call("releaseRunLease", {"runId": "r", "leaseOwner": owner}), 1, 4, Returned("nonsense"))
 
     first, second = claimed("o", 0), claimed("p", 5)
     assert _two_owners((first, released("o"), second))
-    assert _handed_on(model, start, (first, released("o"), second))
-    assert not _handed_on(model, start, (first, second))
-    assert not _handed_on(model, start, (first, released("p"), second))
-    assert not _handed_on(model, start, (first, second, replace(released("o"), invoked=7, returned=8)))
+    assert _handed_on(MODEL, start, (first, released("o"), second))
+    assert not _handed_on(MODEL, start, (first, second))
+    assert not _handed_on(MODEL, start, (first, released("p"), second))
+    assert not _handed_on(MODEL, start, (first, second, replace(released("o"), invoked=7, returned=8)))
     many = tuple(replace(released("p"), client=client) for client in range(2, 12))
-    assert _handed_on(model, start, (first, second, *many))  # too many to be certain
+    assert _handed_on(MODEL, start, (first, second, *many))  # too many to be certain
+
+
+def test_only_what_the_calls_that_met_may_have_written_is_read() -> None:
+    def read_after(*calls: Call) -> set[str]:
+        scenario = Scenario(WORLDS["waiting"], tuple((call,) for call in calls))
+        return {step.operation for step in closing(scenario, *calls)}
+
+    append, signal, timer, schedule, look = (
+        next(call for call in INSTANCES if call.operation == name)
+        for name in ("appendEvents", "deliverSignal", "scheduleTimer", "upsertSchedule", "loadRun")
+    )
+    assert read_after(append, append) == {"loadExecution", "readEvents"}
+    assert read_after(look, schedule) == {"claimDueScheduleBuckets"}
+    assert {"claimDueTimers", "loadExecution", "deliverSignal"} <= read_after(signal, timer)
+    assert "claimDueScheduleBuckets" not in read_after(signal, timer)
+    assert read_after(look, look) == set()
+
+
+def test_a_write_that_is_lost_shows_in_it_as_in_everything() -> None:
+    shown = 0
+    for scenario in pair_scenarios(MODEL, 1):
+        start = after(MODEL, scenario.setup)
+        one, other = scenario.meeting
+        both = final(start, one, other)
+        whole, near = (reading(scenario, both, writers) for writers in (None, scenario.meeting))
+        for lost in (final(start, one), final(start, other)):
+            differs = answers(lost, whole) != answers(both, whole)
+            assert (answers(lost, near) != answers(both, near)) == differs, scenario
+            shown += differs
+    assert shown > 800
+
+
+def final(state: State, *calls: Call) -> State:
+    for call in calls:
+        state = MODEL.step(state, call.operation, call.args).state
+    return state
+
+
+def reading(scenario: Scenario, state: State, writers: Program | None) -> Program:
+    return Readings(writers=writers).closing(MODEL, state, scenario).program
+
+
+def answers(state: State, program: Program) -> list[Outcome]:
+    found: list[Outcome] = []
+    for call in program:
+        step = MODEL.step(state, call.operation, call.args)
+        found.append(step.outcome)
+        state = step.state
+    return found
+
+
+def closing(scenario: Scenario, *calls: Call) -> Program:
+    return reading(scenario, final(after(MODEL, scenario.setup), *calls), scenario.meeting)

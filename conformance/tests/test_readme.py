@@ -24,7 +24,12 @@ def snippet(mark: str) -> str:
 
 def typed(folder: Path, *command: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", *command], cwd=folder, capture_output=True, text=True, timeout=600, check=False
+        [sys.executable, "-W", "error", "-m", *command],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
     )
 
 
