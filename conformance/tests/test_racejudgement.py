@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
+import pytest
 from storeproof.conformance.catalogue import INSTANCES, WORLDS
+from storeproof.conformance.encounters import Encounter
 from storeproof.conformance.histories import Operation
 from storeproof.conformance.programs import Call, Program
 from storeproof.conformance.racejudgement import (
+    Judge,
     Readings,
+    Wrong,
     _handed,  # pyright: ignore[reportPrivateUsage]
     _handed_on,  # pyright: ignore[reportPrivateUsage]
     _two_owners,  # pyright: ignore[reportPrivateUsage]
 )
 from storeproof.conformance.races import after, pair_scenarios
 from storeproof.conformance.scenarios import Scenario
+from storeproof.conformance.stages import Stage
 from storeproof.reference.model import Model, Outcome, Returned, State
 from storeproof.spec.loader import load
 
@@ -100,6 +106,32 @@ def test_a_write_that_is_lost_shows_in_it_as_in_everything() -> None:
             assert (answers(lost, near) != answers(both, near)) == differs, scenario
             shown += differs
     assert shown > 800
+
+
+@pytest.mark.parametrize(("events", "first"), [("none", "reads.snapshot"), ("others", "atomic.linearizable")])
+def test_a_read_of_two_moments_is_told_beside_any_number_of_operations(events: str, first: str) -> None:
+    """The run before it is deleted, and no events: right apart. Events that never were: wrong either way."""
+    start = after(MODEL, WORLDS["waiting"])
+    whole: Any = final_answer(start, Call("loadExecution", {"runId": "r"}))
+    shown = {**whole, "events": [] if events == "none" else whole["events"][1:]}
+    history = [
+        Operation(0, Call("loadExecution", {"runId": "r"}), 0, 99, Returned(shown)),
+        Operation(1, Call("deleteRun", {"runId": "r", "reason": "finished"}), 1, 99, Returned(None)),
+    ]
+    for number in range(20):
+        create = Call("createRun", {"runId": f"n{number}", "workflowId": "w", "input": 0, "now": number})
+        history.append(Operation(number + 2, create, 2, 99, MODEL.step(start, "createRun", create.args).outcome))
+    scenario = Scenario(WORLDS["waiting"], tuple((each.call,) for each in history))
+    judge = Judge(MODEL, cast(Stage, None), scenario, start, Readings())
+    verdict = asyncio.run(judge.judged(Encounter(tuple(history), (), (), (), None, None)))
+    assert isinstance(verdict, Wrong)
+    assert verdict.rules[0] == first
+
+
+def final_answer(state: State, call: Call) -> object:
+    outcome = MODEL.step(state, call.operation, call.args).outcome
+    assert isinstance(outcome, Returned)
+    return outcome.value
 
 
 def final(state: State, *calls: Call) -> State:

@@ -5,7 +5,6 @@ The answers and the reading at the end are one history; the checker looks for it
 
 from __future__ import annotations
 
-import json
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import combinations
@@ -18,7 +17,7 @@ from storeproof.conformance.footprints import meets
 from storeproof.conformance.histories import History, Operation
 from storeproof.conformance.judgement import decisive_rule, judge, misordered, show_outcome
 from storeproof.conformance.linearizability import Illegal, Linearizable, Unknown, check, final_states
-from storeproof.conformance.programs import Program
+from storeproof.conformance.programs import Call, Program
 from storeproof.conformance.scenarios import Scenario
 from storeproof.conformance.stages import Stage
 from storeproof.reference.model import Model, Returned, State
@@ -30,8 +29,8 @@ LINEARIZABLE = "atomic.linearizable"
 SNAPSHOTS = frozenset({"loadExecution", "getRunTimeline"})
 CLAIMS = frozenset({"claimRun", "claimStaleRuns", "claimDueTimers", "claimDueScheduleBuckets"})
 
-MOST_TORN = 8
-"""Other operations beside which a torn read is told from any other wrong one."""
+MOST_FREEING = 8
+"""Operations beside claims of which every set is tried, whether they freed what was claimed twice."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +160,7 @@ class Judge:
 
     def _specific(self, history: History, found: Illegal, stuck: Operation) -> list[str]:
         rules: list[str] = []
-        if stuck.call.operation in SNAPSHOTS and stuck.client != READER and self._torn(history, found, stuck):
+        if stuck.call.operation in SNAPSHOTS and stuck.client != READER and self._torn(history, stuck):
             rules.append("reads.snapshot")
         if _two_owners(history) and not _handed_on(self.model, self.start, history):
             rules.append("claims.exclusive")
@@ -173,23 +172,21 @@ class Judge:
             rules += [rule for rule in judgement.rules if rule.startswith("answers.")]
         return rules
 
-    def _torn(self, history: History, found: Illegal, stuck: Operation) -> bool:
-        """Whether run and events are right apart, each at some moment."""
-        if not isinstance(stuck.outcome, Returned) or stuck.outcome.value is None:
+    def _torn(self, history: History, stuck: Operation) -> bool:
+        """Whether run and events fit apart, each at some moment of the read."""
+        whole = stuck.outcome.value if isinstance(stuck.outcome, Returned) else None
+        if not is_object(whole):
             return False
-        without = tuple(each for each in history if each is not stuck and each.client != READER)
-        if len(without) > MOST_TORN:
-            return False  # 2 to the power of so many sets of operations are looked at: a load's history is told simply
-        runs: set[str] = set()
-        logs: set[str] = set()
-        for size in range(len(without) + 1):
-            for chosen in combinations(without, size):
-                for state in _states(self.model, self.start, chosen):
-                    run = {"runId": stuck.call.args["runId"]}
-                    runs.add(_value(self.model, state, "loadRun", run))
-                    logs.add(_value(self.model, state, "readEvents", run))
-        whole = stuck.outcome.value
-        return _text(whole["run"]) in runs and _text(whole["events"]) in logs
+        run = {"runId": stuck.call.args["runId"]}
+        reads = [
+            replace(stuck, call=Call(name, run), outcome=Returned(whole.get(field)))
+            for name, field in (("loadRun", "run"), ("readEvents", "events"))
+        ]
+        apart: list[Operation] = []
+        for each in history:
+            apart += reads if each is stuck else [each] if each.client != READER else []
+        found = check(self.model, self.start, tuple(apart))
+        return isinstance(found, Linearizable) or (isinstance(found, Illegal) and apart[found.stuck] not in reads)
 
     def _operations(self, history: History, found: Illegal, stuck: Operation) -> list[str]:
         """The rules that should have decided: of the operation that fits nowhere, else of the clients' operations."""
@@ -210,15 +207,6 @@ def _states(model: Model, start: State, operations: History) -> list[State]:
     return [] if isinstance(finals, Unknown) else [final.state for final in finals]
 
 
-def _value(model: Model, state: State, operation: str, args: dict[str, Any]) -> str:
-    outcome = model.step(state, operation, args).outcome
-    return _text(outcome.value if isinstance(outcome, Returned) else None)
-
-
-def _text(value: object) -> str:
-    return json.dumps(value, sort_keys=True)
-
-
 def _two_owners(history: History) -> bool:
     """Whether two owners were handed one row while the first one's lease still held."""
     taken = [claim for operation in history if operation.client != READER for claim in _handed(operation)]
@@ -237,7 +225,7 @@ def _handed_on(model: Model, start: State, history: History) -> bool:
     freeing = [operation for operation in seen if operation.call.operation not in CLAIMS]
     if not freeing:
         return False
-    if len(freeing) > MOST_TORN:
+    if len(freeing) > MOST_FREEING:
         return True
     free = tuple(replace(each, outcome=None) if each in freeing else each for each in seen)
     return bool(_states(model, start, free))
