@@ -113,7 +113,7 @@ def test_a_read_of_two_moments_is_told_beside_any_number_of_operations(events: s
     """The run before it is deleted, and no events: right apart. Events that never were: wrong either way."""
     start = after(MODEL, WORLDS["waiting"])
     whole: Any = final_answer(start, Call("loadExecution", {"runId": "r"}))
-    shown = {**whole, "events": [] if events == "none" else whole["events"][1:]}
+    shown: dict[str, Any] = {**whole, "events": [] if events == "none" else whole["events"][1:]}
     history = [
         Operation(0, Call("loadExecution", {"runId": "r"}), 0, 99, Returned(shown)),
         Operation(1, Call("deleteRun", {"runId": "r", "reason": "finished"}), 1, 99, Returned(None)),

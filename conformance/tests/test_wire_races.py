@@ -170,6 +170,29 @@ def test_a_race_beside_a_kill_is_told_as_a_race_and_ends_nothing(
         assert session.evidence[ACKNOWLEDGED]["cuts"] > 0
 
 
+def test_kills_go_on_where_what_they_find_was_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A further defect is not hidden by one that shows every time."""
+    half = Round(Scenario(WORLDS["waiting"], (TWO_EVENTS, LOOK)), 1, 0.0, retried=False)
+    right = Round(Scenario(WORLDS["waiting"], (LOOK, LOOK)), 1, 0.0, retried=False)
+    told: list[tuple[int, int]] = []
+
+    class Seen:
+        def advance(self, check: str, done: int, total: int) -> None:
+            told.append((done, total))
+
+    def drawn(*_: object) -> list[Round]:
+        return [half, half, half, right]
+
+    monkeypatch.setattr(wirechecks, "drawn_rounds", drawn)
+    monkeypatch.setattr(wirechecks, "TRIES_AGAIN", 2)
+    monkeypatch.setattr(wirechecks, "KILLS_AGAIN", 0)
+    with opened("--journal", str(tmp_path / "journal"), "--fault", "half") as (runner, found):
+        session = Session(runner, Profile("few", 1, 30, kills=4), 1, progress=Seen())
+        check_wire_cuts(session, found.stage())
+    assert [failure.rules[0] for failure in session.failures] == [CUT]
+    assert told == [(1, 4), (2, 4), (3, 4), (4, 4)]
+
+
 def test_kills_keep_away_from_what_is_known_to_fail(tmp_path: Path) -> None:
     profile = Profile("few", 1, 1, kills=4)
     with opened("--journal", str(tmp_path / "journal")) as (runner, found):

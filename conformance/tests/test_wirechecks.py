@@ -18,6 +18,7 @@ from storeproof.conformance.scenarios import Scenario
 from storeproof.conformance.session import Session
 from storeproof.conformance.targets import resolve
 from storeproof.conformance.wirechecks import MORE_READING, check_wire_histories
+from storeproof.conformance.wirekills import drawn_rounds
 from storeproof.conformance.wirestage import WireStage
 from storeproof.reference.model import Model
 from storeproof.spec.loader import load
@@ -88,3 +89,14 @@ def test_a_torn_read_that_was_told_gets_no_more_chances_than_a_pair(monkeypatch:
         if read in SNAPSHOTS and len(scenario.clients[1]) == 2:
             numbers[read].add(number)
     assert numbers == {told: {COPIES}, "getRunTimeline": {COPIES * MORE_READING}}
+
+
+def test_every_other_kill_cuts_off_one_operation_of_several_rows() -> None:
+    rounds = list(drawn_rounds(MODEL, 1, 80))
+    alone = [each for each in rounds if each.scenario.width == 1 and not each.answers]
+    assert len(alone) >= 40
+    assert all(each.later > 0 for each in alone)
+    cut_off = {each.scenario.clients[0][0].operation for each in rounds[1::2]}
+    assert cut_off >= {"appendEvents", "deleteRun", "deliverSignal", "deliverApproval", "claimDueTimers"}
+    assert any(len(each.scenario.clients) > 2 for each in rounds)
+    assert any(each.answers for each in rounds)

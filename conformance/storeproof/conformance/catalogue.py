@@ -131,6 +131,9 @@ INSTANCES: Program = (
 _READS = ("load", "get", "read", "list")
 WRITERS: Program = tuple(call for call in INSTANCES if not call.operation.startswith(_READS))
 
+LONG_APPEND = _append("r", 2, *range(6, 14))
+"""What takes longest of all where each event is written for itself, and so is easily cut off in its middle."""
+
 
 def pairs() -> list[tuple[Call, Call]]:
     """Every two instances, an instance beside itself included; the same operation twice comes first."""

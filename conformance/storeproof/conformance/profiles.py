@@ -84,7 +84,7 @@ PROFILES = {
             feeds=150,
             faults=20,
             pairs=280,
-            kills=100,
+            kills=160,
             most_wrong=300,
             most_failures=60,
         ),

@@ -46,6 +46,11 @@ class RaceFindings:
         told = len(self._wrong) >= profile.most_told or self._wrong.total() >= profile.most_wrong
         return told or self.session.full or self._sequential >= MOST_SEQUENTIAL
 
+    @property
+    def stories(self) -> int:
+        """How many different failures were told, without those that are known."""
+        return len(self._wrong)
+
     def told_as_sequence(self, found: Tried) -> bool:
         """Whether one client that makes the calls one after the other is answered wrongly too, which is told: then it
         is neither a race nor a crash.

@@ -38,8 +38,10 @@ PAIRS_A_READING, MORE_READING = 7, 8
 """One read comes to so many pairs. Run and log beside two writes are read so many times as often as a pair is repeated:
 they are torn in few of a hundred.
 """
-MOST_KILLED_WRONG = 2
-"""Rounds that may leave something wrong: a process takes long to start, and a store that forgets forgets everything."""
+KILLS_A_STORY = 10
+"""So many kills come to one more failure that may be told, beyond the second: a store that forgets forgets everything,
+and each failure takes long to be made small, because processes take long to start.
+"""
 MOST_NARROWING_S = 40.0
 """Seconds for making a history of many calls small."""
 REPLAYS, KILL_REPLAYS = 100, 10
@@ -100,9 +102,9 @@ def check_wire_cuts(session: Session, stage: WireStage) -> None:
     findings, races = RaceFindings(session, CUTS), RaceFindings(session, HISTORIES)
     drawn = drawn_rounds(session.model, session.seed, session.profile.kills)
     rounds = [each for each in drawn if session.avoidance.spares(each.scenario)]
-    wrong = 0
+    most = max(2, len(rounds) // KILLS_A_STORY)
     for index, each in enumerate(rounds):
-        if findings.enough or wrong >= MOST_KILLED_WRONG:
+        if findings.enough or findings.stories >= most:
             return
         found = session.runner.wait(struck(stage, session.model, each, session.reading_avoidance))
         if found.unknown is not None:
@@ -110,7 +112,7 @@ def check_wire_cuts(session: Session, stage: WireStage) -> None:
         session.cut_points += found.cuts
         findings.exercised(found.rules)
         if found.wrong is not None and not _is_race(session, stage, races, each.scenario):
-            wrong += findings.add(found.wrong, partial(_killed_again, session, stage, each))
+            findings.add(found.wrong, partial(_killed_again, session, stage, each))
         session.tell(CUTS, index + 1, len(rounds))
 
 

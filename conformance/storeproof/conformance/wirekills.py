@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from itertools import count
 
 from storeproof.conformance.avoidance import Avoidance
-from storeproof.conformance.catalogue import WORLDS, WRITERS
+from storeproof.conformance.catalogue import LONG_APPEND, WORLDS, WRITERS
 from storeproof.conformance.cutblame import ACKNOWLEDGED, CONVERGES, CUT
 from storeproof.conformance.encounters import Encounter
 from storeproof.conformance.histories import History, Moment, Operation
@@ -65,29 +65,31 @@ class Struck:
 
 
 def drawn_rounds(model: Model, seed: int, number: int) -> Iterator[Round]:
-    """So many: each writing operation in turn, alone or beside up to three others, some with a second call. Every other
-    one begins with an operation that writes several rows: only such a one can be half done.
+    """So many: each writing operation in turn, beside up to three others, some with a second call. Every other one is
+    an operation that writes several rows, alone, and cut off: only such a one can be half done, and nothing hides it.
     """
     source = random.Random(seed)
     worlds = list(WORLDS.values())
     first = source.randrange(len(WRITERS))
     for place in range(number):
-        world = worlds[place // 2 % 2] if place % 5 else worlds[2]
-        writers = (_of_several_rows(model, world) or WRITERS) if place % 2 else WRITERS
+        alone = place % 2 == 1
+        world = worlds[place // 2 % 2] if alone or place % 5 else worlds[2]
+        writers = _of_several_rows(model, world) if alone else WRITERS
         clients: list[Program] = [(writers[(first + place // 4) % len(writers)],)]
-        clients += (
-            tuple(source.choice(WRITERS) for _ in range(source.randint(1, 2)))
-            for _ in range(source.randrange(MOST_CLIENTS))
-        )
+        if not alone:
+            clients += (
+                tuple(source.choice(WRITERS) for _ in range(source.randint(1, 2)))
+                for _ in range(source.randrange(MOST_CLIENTS))
+            )
         scenario = Scenario(world, tuple(clients))
-        answers = source.randint(0, scenario.width)
+        answers = 0 if alone else source.randint(0, scenario.width)
         later = source.random() * LATEST if not answers or source.random() < 0.5 else 0.0
         yield Round(scenario, answers, later, retried=source.random() < 0.5)
 
 
 def _of_several_rows(model: Model, world: Program) -> Program:
     start = after(model, world)
-    steps = ((call, model.step(start, call.operation, call.args)) for call in WRITERS)
+    steps = ((call, model.step(start, call.operation, call.args)) for call in (*WRITERS, LONG_APPEND))
     return tuple(call for call, step in steps if len(written(model.specification, start, step.state)) > 1)
 
 
