@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from dataclasses import replace
 from typing import Any, cast
 
 import pytest
 from storeproof.conformance import wirechecks
 from storeproof.conformance.encounterload import Load
 from storeproof.conformance.footprints import meets
-from storeproof.conformance.profiles import Profile
+from storeproof.conformance.profiles import PROFILES, Profile
 from storeproof.conformance.racefindings import RaceFindings
 from storeproof.conformance.racejudgement import SNAPSHOTS
 from storeproof.conformance.races import after, pair_scenarios
@@ -30,7 +31,7 @@ MODEL = Model(load())
 Crowds = list[tuple[Scenario, int]]
 
 
-def drawn(monkeypatch: pytest.MonkeyPatch) -> Crowds:
+def drawn(monkeypatch: pytest.MonkeyPatch, profile: Profile = PROFILE) -> Crowds:
     """Every scenario that would have been run, with how many copies of it."""
     crowds: Crowds = []
 
@@ -41,10 +42,15 @@ def drawn(monkeypatch: pytest.MonkeyPatch) -> Crowds:
     monkeypatch.setattr(wirechecks, "crowd", crowd)
     runner = Runner(resolve("memory:", load()), MODEL)
     try:
-        check_wire_histories(Session(runner, PROFILE, 1), cast(WireStage, None))
+        check_wire_histories(Session(runner, profile, 1), cast(WireStage, None))
     finally:
         runner.close()
     return crowds
+
+
+def suspicious(pair: Scenario) -> bool:
+    one, other = pair.clients[0][0], pair.clients[1][0]
+    return meets(MODEL.specification, one, other) or meets(MODEL.specification, other, one)
 
 
 def busy(pair: Scenario) -> int:
@@ -62,9 +68,8 @@ def busy(pair: Scenario) -> int:
 def test_of_two_operations_those_pairs_come_first_in_which_both_do_something(monkeypatch: pytest.MonkeyPatch) -> None:
     best: dict[frozenset[str], int] = defaultdict(int)
     for pair in pair_scenarios(MODEL, PROFILE.worlds):
-        one, other = pair.clients[0][0], pair.clients[1][0]
-        if meets(MODEL.specification, one, other) or meets(MODEL.specification, other, one):
-            operations = frozenset((one.operation, other.operation))
+        if suspicious(pair):
+            operations = frozenset(client[0].operation for client in pair.clients)
             best[operations] = max(best[operations], busy(pair))
     found: dict[frozenset[str], int] = defaultdict(int)
     for scenario, _ in drawn(monkeypatch):
@@ -74,6 +79,16 @@ def test_of_two_operations_those_pairs_come_first_in_which_both_do_something(mon
                 found[operations] = max(found[operations], busy(scenario))
     assert len(found) > 50
     assert {operations: best[operations] for operations in found} == found
+
+
+def test_where_there_is_room_all_pairs_come_in_which_both_do_something(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in the profile thorough."""
+    thorough = PROFILES["thorough"]
+    busiest = [pair for pair in pair_scenarios(MODEL, thorough.worlds) if suspicious(pair) and busy(pair) == 2]
+    assert 400 < len(busiest) < thorough.pairs
+    found = drawn(monkeypatch, replace(PROFILE, worlds=thorough.worlds, pairs=thorough.pairs))
+    two = [scenario for scenario, _ in found if scenario.width == 2]
+    assert [pair for pair in busiest if pair not in two] == []
 
 
 def test_a_torn_read_that_was_told_gets_no_more_chances_than_a_pair(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -34,9 +34,9 @@ CUTS = "cuts"
 TRIES_AGAIN = 25
 """Repetitions of a smaller scenario before it counts as right."""
 LOAD_TRIES = 3
-PAIRS_A_READING, MORE_READING = 7, 8
-"""One read comes to so many pairs. Run and log beside two writes are read so many times as often as a pair is repeated:
-they are torn in few of a hundred.
+PAIRS_A_READING, MOST_READING, MORE_READING = 7, 40, 8
+"""One read comes to so many pairs, and they are so many at most. Run and log beside two writes are read so many times
+as often as a pair is repeated: they are torn in few of a hundred.
 """
 KILLS_A_STORY = 10
 """So many kills come to one more failure that may be told, beyond the second: a store that forgets forgets everything,
@@ -88,7 +88,7 @@ def _crowds(session: Session, source: random.Random) -> list[tuple[Scenario, int
     torn = [each for each in reading if each.clients[0][-1].operation in SNAPSHOTS]
     looks = [each for each in reading if each not in torn]
     thirds = [each for each in drawn_scenarios(session.seed, profile.thirds // 20) if wanted(session, each)]
-    most = (profile.pairs or len(pairs)) // PAIRS_A_READING
+    most = min(MOST_READING, (profile.pairs or len(pairs)) // PAIRS_A_READING)
     torn, looks = (source.sample(each, min(len(each), most)) for each in (torn, looks))
     spared, copies = session.avoidance.scenarios, profile.copies
     repeated = [(each, copies) for each in spared([*pairs, *looks, *thirds])]
@@ -111,7 +111,8 @@ def check_wire_cuts(session: Session, stage: WireStage) -> None:
             raise HarnessError(f"the checker could not judge what a killed process left: {found.unknown}")
         session.cut_points += found.cuts
         findings.exercised(found.rules)
-        if found.wrong is not None and not _is_race(session, stage, races, each.scenario):
+        told = found.wrong is not None and findings.told_before(found.wrong)
+        if found.wrong is not None and not told and not _is_race(session, stage, races, each.scenario):
             findings.add(found.wrong, partial(_killed_again, session, stage, each))
         session.tell(CUTS, index + 1, len(rounds))
 
@@ -145,16 +146,18 @@ def _suspicious(session: Session, scenario: Scenario) -> bool:
 def _likeliest(model: Model, pairs: Sequence[Scenario], number: int, source: random.Random) -> list[Scenario]:
     """So many in the order of suspicion: the same call twice, then the same operation, because there claims, creations
     and compare-and-swap break. Of a sample they are half, as far as there are enough, so that none of them is left out
-    by chance where the number allows it; of the others, each two operations come once before any come again, first
-    where both have something to do.
+    by chance where the number allows it. Of the others, each two operations come once; then those pairs in which both
+    calls do something, then the rest.
     """
-    shuffled = sorted(source.sample(pairs, len(pairs)), key=lambda pair: (_unlikeness(pair), _idle(model, pair)))
+    idle = {id(pair): _idle(model, pair) for pair in pairs}
+    shuffled = sorted(source.sample(pairs, len(pairs)), key=lambda pair: (_unlikeness(pair), idle[id(pair)]))
     same = [each for each in shuffled if _unlikeness(each) < 2]
     seen: Counter[frozenset[str]] = Counter()
-    turns: list[tuple[int, Scenario]] = []
+    turns: list[tuple[tuple[int, int], Scenario]] = []
     for each in shuffled[len(same) :]:
         operations = frozenset(client[0].operation for client in each.clients)
-        turns.append((seen[operations], each))
+        turn = seen[operations]
+        turns.append(((idle[id(each)], turn) if turn else (-1, 0), each))
         seen[operations] += 1
     others = [each for _, each in sorted(turns, key=itemgetter(0))]
     kept = same[: max(number // 2, number - len(others))]
