@@ -60,7 +60,7 @@ def test_every_operation_and_every_promise_has_a_hand_broken_store() -> None:
 
 
 def test_a_sample_of_the_broken_stores_is_found_for_the_right_reason() -> None:
-    found = list(findings("BROKEN", range(3, len(stores("BROKEN")), 60), 0, 1))
+    found = list(findings("BROKEN", range(3, len(stores("BROKEN")), 120), 0, 1))
     assert selftest.missed(found) == []
     assert sum(finding.first for finding in found) >= len(found) - 2
 

@@ -175,11 +175,11 @@ class Judge:
     def _torn(self, history: History, stuck: Operation) -> bool:
         """Whether run and events fit apart, each at some moment of the read."""
         whole = stuck.outcome.value if isinstance(stuck.outcome, Returned) else None
-        if not is_object(whole):
+        if not is_object(whole) or not {"run", "events"} <= whole.keys():
             return False
         run = {"runId": stuck.call.args["runId"]}
         reads = [
-            replace(stuck, call=Call(name, run), outcome=Returned(whole.get(field)))
+            replace(stuck, call=Call(name, run), outcome=Returned(whole[field]))
             for name, field in (("loadRun", "run"), ("readEvents", "events"))
         ]
         apart: list[Operation] = []
