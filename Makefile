@@ -52,7 +52,9 @@ selftest: $(INSTALLED)
 # The published TanStack stores. LIMIT: on D1 a thousand events are a thousand round trips.
 TANSTACK := examples/tanstack
 BRIDGE := stdio:node $(TANSTACK)/bridge.mjs
-D1_FOLDER ?= $(or $(MEMORY),.storeproof)/storeproof-tanstack-d1
+# One of this checkout's own: two side by side must not empty each other's.
+D1_OWN := $(if $(MEMORY),$(MEMORY)/storeproof-d1$(subst /,-,$(CURDIR)),.storeproof/tanstack-d1)
+D1_FOLDER ?= $(D1_OWN)
 tanstack: $(INSTALLED) $(TANSTACK)/node_modules/.package-lock.json
 	$(BIN)/python $(TANSTACK)/with_postgres.py $(BIN)/storeproof verify --profile thorough --limit-s 120 $(VERIFY) \
 	    '$(BRIDGE) memory' '$(BRIDGE) postgres' '$(BRIDGE) d1 --folder $(D1_FOLDER)'
@@ -74,4 +76,4 @@ $(INSTALLED): pyproject.toml
 	touch $@
 
 clean:
-	rm -rf $(VENV) site .storeproof
+	rm -rf $(VENV) site .storeproof $(D1_OWN)

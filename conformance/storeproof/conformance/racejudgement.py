@@ -71,7 +71,7 @@ class Readings:
     """The time of the last claims: everything is due then."""
     writers: Program | None = None
     """Where each call is dear, the calls that met: only what one of them may have written is read. A race loses or
-    brings back what one of its calls writes; what a call does beyond that it does alone too, and sequences show it.
+    brings back what one of its calls writes. What a call does beyond that sequences show, if it does it alone too.
     """
     _programs: dict[Hashable, Program] = field(default_factory=dict[Hashable, Program])
 
