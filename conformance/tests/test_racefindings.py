@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
+from collections.abc import Generator
+from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,10 +12,12 @@ from storeproof.adapters.memory import MemoryStore
 from storeproof.conformance.catalogue import INSTANCES, WORLDS
 from storeproof.conformance.encounters import Encounter
 from storeproof.conformance.histories import Operation
+from storeproof.conformance.judgement import judge
 from storeproof.conformance.profiles import PROFILES
+from storeproof.conformance.programs import Call
 from storeproof.conformance.racefindings import RaceFindings
 from storeproof.conformance.racejudgement import LINEARIZABLE, Wrong
-from storeproof.conformance.races import Tried
+from storeproof.conformance.races import Tried, after
 from storeproof.conformance.runner import Runner
 from storeproof.conformance.scenarios import Scenario
 from storeproof.conformance.session import Session
@@ -24,6 +28,8 @@ from storeproof.spec.loader import load
 ORDER = "claimDueTimers.order"
 # The first one leaves both timers where they are.
 SIGNALS = tuple(call for call in INSTANCES if call.operation == "deliverSignal")[::-1]
+
+CLAIM = next(call for call in INSTANCES if call.operation == "claimDueTimers" and call.args["limit"] > 1)
 
 
 class LastFirst(MemoryStore):
@@ -40,18 +46,60 @@ class AndNoStaleRuns(LastFirst):
         return []
 
 
-@pytest.mark.parametrize(("store", "alone"), [(LastFirst, False), (AndNoStaleRuns, True)])
-def test_rows_in_a_wrong_order_hide_no_race(store: type[MemoryStore], alone: bool) -> None:
+@contextmanager
+def findings_on(store: type[MemoryStore]) -> Generator[RaceFindings]:
+    """What a check of several clients finds on such a store."""
     runner = Runner(StoreTarget("store", lambda: nullcontext(store()), load()), Model(load()))
     runner.open()
     try:
-        session = Session(runner, PROFILES["quick"], 1)
-        findings = RaceFindings(session, "histories")
-        assert findings.told_as_sequence(two_deliveries()) is alone
+        yield RaceFindings(Session(runner, PROFILES["quick"], 1), "histories")
     finally:
         runner.close()
+
+
+@pytest.mark.parametrize(("store", "alone"), [(LastFirst, False), (AndNoStaleRuns, True)])
+def test_rows_in_a_wrong_order_hide_no_race(store: type[MemoryStore], alone: bool) -> None:
+    with findings_on(store) as findings:
+        assert findings.told_as_sequence(two_deliveries()) is alone
+    session = findings.session
     assert session.misordered == {ORDER}
     assert ORDER in {failure.rules[0] for failure in session.failures}
+
+
+def test_what_one_client_is_left_with_is_told_by_its_own_rule() -> None:
+    """Even where the store is right when the small program is run once more."""
+    with findings_on(MemoryStore) as findings:
+        assert not findings.add(two_claims(), lambda _: one_claim())
+        (failure,) = findings.session.failures
+        assert failure.rules == [ORDER]
+        assert failure.clients == []
+        assert [step["op"] for step in failure.program][-1] == "claimDueTimers"
+        assert not findings.told_before(two_claims())  # the next one may be a race
+
+
+def two_claims() -> Tried:
+    """Two claims at once, one of which got both timers in the wrong order."""
+    return claims(CLAIM, replace(CLAIM, args={**CLAIM.args, "leaseOwner": "p"}))
+
+
+def one_claim() -> Tried:
+    """The same without the other claim."""
+    return claims(CLAIM)
+
+
+def claims(*calls: Call) -> Tried:
+    """The first of several clients got both timers in the wrong order, the others nothing."""
+    model, setup = Model(load()), WORLDS["waiting"]
+    step = model.step(after(model, setup), CLAIM.operation, CLAIM.args)
+    assert isinstance(step.outcome, Returned)
+    got = [list(step.outcome.value)[::-1], *([] for _ in calls[1:])]
+    history = tuple(
+        Operation(number, call, number, 9, Returned(answer))
+        for number, (call, answer) in enumerate(zip(calls, got, strict=True))
+    )
+    alone = judge(model, after(model, setup), CLAIM, step, Returned(got[0]))
+    wrong = Wrong((LINEARIZABLE,), "no order", "x, y", "y, x", history, (), False, history[0], alone)
+    return Tried(Scenario(setup, tuple((call,) for call in calls)), wrong, Encounter(history, (), (), (), None, None))
 
 
 def two_deliveries() -> Tried:

@@ -11,8 +11,7 @@ from dataclasses import dataclass, field
 from itertools import combinations, permutations
 
 from storeproof.conformance.closing import closing_steps
-from storeproof.conformance.encounters import READER
-from storeproof.conformance.histories import History, Operation
+from storeproof.conformance.histories import History
 from storeproof.conformance.judgement import misordered
 from storeproof.conformance.programs import Program
 from storeproof.conformance.racefailures import Try, minimised_race, told
@@ -57,8 +56,8 @@ class RaceFindings:
         is neither a race nor a crash.
         """
         if found.wrong.reading and misordered(self.session.model, found.wrong.rules):
-            self._tell_order(found)
-            return True
+            self.session.misordered.update(found.wrong.rules)
+            return self._told_alone(found)
         for calls in _orders(found.encounter.history):
             program = (*found.scenario.setup, *calls)
             if self._wrong_alone(program):
@@ -77,17 +76,24 @@ class RaceFindings:
             mismatch = session.runner.run(program, session.reading_avoidance.closing(closing_steps)).mismatch
         return mismatch is not None
 
-    def _tell_order(self, found: Tried) -> None:
-        """Tells a reading whose rows came in another order. It may depend on much that a sequence does not repeat."""
+    def _of_one_client(self, small: Tried) -> bool:
+        """Whether nobody else had a part in it, and nothing was cut; then it is told as what one client is answered."""
+        alone = small.cut is None and len(small.scenario.clients) == 1
+        return alone and (self.told_as_sequence(small) or self._told_alone(small))
+
+    def _told_alone(self, found: Tried) -> bool:
+        """Tells the answer that fits nowhere by its own rules, as one client's; whether it breaks any. It may depend on
+        much that a sequence does not repeat.
+        """
         wrong = found.wrong
+        if wrong.stuck is None or wrong.alone is None:
+            return False
         self._sequential += 1
-        self.session.misordered.update(wrong.rules)
         calls = [wrong.history[index].call for index in wrong.order]
-        read = next(
-            each.call for index, each in enumerate(wrong.history) if _is_read(each) and index not in wrong.order
-        )
-        program = (*found.scenario.setup, *calls, read)
-        self.session.fail(wrong.rules, self.check, wrong.message, program, wrong.expected, wrong.actual, len(program))
+        program = (*found.scenario.setup, *calls, wrong.stuck.call)
+        rules, message = wrong.alone.rules, wrong.alone.message
+        self.session.fail(rules, self.check, message, program, wrong.expected, wrong.actual, len(program))
+        return True
 
     def told_before(self, found: Tried) -> bool:
         """Whether a failure that is told by the same rule and operation was added; then it is counted."""
@@ -116,11 +122,12 @@ class RaceFindings:
         def spared(scenario: Scenario) -> Tried | None:
             return again(scenario) if spares(scenario) else None
 
+        small = minimised_race(self.session.specification, found, spared, TRIES)
+        if self._of_one_client(small):
+            return False  # not counted: the next one of this story may be a race
         wrong, story = self._told(found)
         wrong[story] = 1
-        self.session.add(
-            told(self.check, minimised_race(self.session.specification, found, spared, TRIES), self.session.model)
-        )
+        self.session.add(told(self.check, small, self.session.model))
         return True
 
     def _told(self, found: Tried) -> tuple[Counter[tuple[str, str]], tuple[str, str]]:
@@ -142,7 +149,3 @@ def _orders(history: History) -> Iterator[Program]:
         for order in permutations(history):
             if order != history and not any(after.precedes(before) for before, after in combinations(order, 2)):
                 yield tuple(operation.call for operation in order)
-
-
-def _is_read(operation: Operation) -> bool:
-    return operation.client == READER

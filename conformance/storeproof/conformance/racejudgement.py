@@ -15,7 +15,7 @@ from storeproof.conformance.closing import names_of, short_closing
 from storeproof.conformance.encounters import READER, Encounter, read
 from storeproof.conformance.footprints import meets
 from storeproof.conformance.histories import History, Operation
-from storeproof.conformance.judgement import decisive_rule, judge, misordered, show_outcome
+from storeproof.conformance.judgement import Judgement, decisive_rule, judge, misordered, show_outcome
 from storeproof.conformance.linearizability import Illegal, Linearizable, Unknown, check, final_states
 from storeproof.conformance.programs import Call, Program
 from storeproof.conformance.scenarios import Scenario
@@ -47,6 +47,8 @@ class Wrong:
     """Whether it was the reading at the end that fits nowhere."""
     stuck: Operation | None = None
     """What fits nowhere, where it is one operation."""
+    alone: Judgement | None = None
+    """What is wrong with its answer after `order`, whoever else was at work."""
 
 
 Verdict = Linearizable | Wrong | Unknown
@@ -156,6 +158,7 @@ class Judge:
             found.order,
             reading,
             stuck,
+            judgement,
         )
 
     def _specific(self, history: History, found: Illegal, stuck: Operation) -> list[str]:
