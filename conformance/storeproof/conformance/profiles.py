@@ -84,7 +84,7 @@ PROFILES = {
             feeds=150,
             faults=20,
             pairs=540,
-            kills=120,
+            kills=180,
             most_wrong=300,
             most_failures=60,
         ),

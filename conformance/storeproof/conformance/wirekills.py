@@ -34,6 +34,8 @@ from storeproof.reference.model import Model
 MOST_CLIENTS = 4
 LATEST = 1.5
 """The longest time between the requests, or an answer, and the kill, in calls: as long as one takes and half of it."""
+EVENLY = (5**0.5 - 1) / 2
+"""Its multiples, less their whole parts, divide 0 to 1 evenly, however many they are: the golden ratio."""
 CALL_S = 0.003
 """How long a call takes where the setup, which tells, has none."""
 
@@ -65,29 +67,43 @@ class Struck:
 
 
 def drawn_rounds(model: Model, seed: int, number: int) -> Iterator[Round]:
-    """So many: each writing operation in turn, beside up to three others, some with a second call. Every other one is
-    an operation that writes several rows, alone, and cut off: only such a one can be half done, and nothing hides it.
-    """
+    """So many, two of three of one operation alone: only what is cut off can be half done, and nothing hides it."""
     source = random.Random(seed)
+    alone, beside = _alone(model, source), _beside(source)
+    for place in range(number):
+        yield next(alone if place % 3 else beside)
+
+
+def _alone(model: Model, source: random.Random) -> Iterator[Round]:
+    """Each operation that writes several rows, again and again, at moments that lie evenly: it is half done for a part
+    of its time only.
+    """
+    worlds = list(WORLDS.values())[:2]
+    calls = [(Scenario(world, ((call,),)), source.random()) for world in worlds for call in several_rows(model, world)]
+    source.shuffle(calls)
+    for turn in count():
+        for scenario, first in calls:
+            yield Round(scenario, 0, LATEST * ((first + turn * EVENLY) % 1), retried=source.random() < 0.5)
+
+
+def _beside(source: random.Random) -> Iterator[Round]:
+    """Each writing operation, beside up to three clients, some with a second call."""
     worlds = list(WORLDS.values())
     first = source.randrange(len(WRITERS))
-    for place in range(number):
-        alone = place % 2 == 1
-        world = worlds[place // 2 % 2] if alone or place % 5 else worlds[2]
-        writers = _of_several_rows(model, world) if alone else WRITERS
-        clients: list[Program] = [(writers[(first + place // 4) % len(writers)],)]
-        if not alone:
-            clients += (
-                tuple(source.choice(WRITERS) for _ in range(source.randint(1, 2)))
-                for _ in range(source.randrange(MOST_CLIENTS))
-            )
-        scenario = Scenario(world, tuple(clients))
-        answers = 0 if alone else source.randint(0, scenario.width)
+    for place in count():
+        clients: list[Program] = [(WRITERS[(first + place // 2) % len(WRITERS)],)]
+        clients += (
+            tuple(source.choice(WRITERS) for _ in range(source.randint(1, 2)))
+            for _ in range(source.randrange(MOST_CLIENTS))
+        )
+        scenario = Scenario(worlds[place % 2] if place % 5 else worlds[2], tuple(clients))
+        answers = source.randint(0, scenario.width)
         later = source.random() * LATEST if not answers or source.random() < 0.5 else 0.0
         yield Round(scenario, answers, later, retried=source.random() < 0.5)
 
 
-def _of_several_rows(model: Model, world: Program) -> Program:
+def several_rows(model: Model, world: Program) -> Program:
+    """The calls that write more than one row in a world."""
     start = after(model, world)
     steps = ((call, model.step(start, call.operation, call.args)) for call in (*WRITERS, LONG_APPEND))
     return tuple(call for call, step in steps if len(written(model.specification, start, step.state)) > 1)
