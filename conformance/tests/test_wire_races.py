@@ -97,13 +97,13 @@ def test_a_kill_replays_with_how_often_something_was_lost(tmp_path: Path) -> Non
 
 
 def test_an_operation_that_is_kept_by_half_is_found(tmp_path: Path) -> None:
-    # The answer to the look comes when the first half is written, and kills the process before the second.
-    round_ = Round(Scenario(WORLDS["waiting"], (TWO_EVENTS, LOOK)), 1, 0.0, retried=False)
+    # The answer to the second look comes when the first half is written, and kills the process before the second.
+    round_ = Round(Scenario(WORLDS["waiting"], (LOOK, TWO_EVENTS, LOOK)), 2, 0.0, retried=False)
     with opened("--journal", str(tmp_path / "half"), "--fault", "half") as (runner, found):
         wrong = runner.wait(struck(found.stage(), runner.model, round_)).wrong
     assert wrong is not None
-    assert wrong.wrong.rules[0] == CUT
-    assert "the process killed when 1 of 2 calls had been answered" in wrong.wrong.message
+    assert wrong.wrong.rules == (CUT, LINEARIZABLE, "appendEvents.appended")  # and no rule of the look
+    assert "the process killed when 2 of 3 calls had been answered" in wrong.wrong.message
     with opened("--journal", str(tmp_path / "whole")) as (runner, found):
         right = runner.wait(struck(found.stage(), runner.model, round_))
     assert (right.wrong, right.unknown, right.cuts) == (None, None, 1)

@@ -18,11 +18,12 @@ from storeproof.conformance.avoidance import Avoidance
 from storeproof.conformance.catalogue import LONG_APPEND, WORLDS, WRITERS
 from storeproof.conformance.cutblame import ACKNOWLEDGED, CONVERGES, CUT
 from storeproof.conformance.encounters import Encounter
+from storeproof.conformance.footprints import meets
 from storeproof.conformance.histories import History, Moment, Operation
 from storeproof.conformance.judgement import decisive_rule, show_outcome
 from storeproof.conformance.linearizability import Linearizable, Unknown, check
 from storeproof.conformance.points import Cut
-from storeproof.conformance.programs import Program
+from storeproof.conformance.programs import Call, Program
 from storeproof.conformance.racejudgement import LINEARIZABLE, Judge, Readings, Wrong
 from storeproof.conformance.races import Tried, after, exercised, prepared
 from storeproof.conformance.relation import indeterminate, written
@@ -202,13 +203,22 @@ def _blamed(model: Model, scenario: Scenario, wrong: Wrong, round_: Round) -> Wr
     rules = [ACKNOWLEDGED] if lost else [CONVERGES, CUT] if retried else [CUT]
     rules += [rule for rule in wrong.rules if len(scenario.clients) > 1 or rule != LINEARIZABLE]
     start = after(model, scenario.setup)
-    first = wrong.history[0].call
-    rules.append(decisive_rule(model.specification, first.operation, model.step(start, first.operation, first.args)))
+    blamed = _suspect(model, scenario, wrong, lost=lost)
+    rules.append(decisive_rule(model.specification, blamed.operation, model.step(start, blamed.operation, blamed.args)))
     heard = sum(1 for each in wrong.history if 0 <= each.client < len(scenario.clients) and each.outcome is not None)
     how = f"the process killed when {heard} of {scenario.width} calls had been answered"
     again = ", and what was cut off called again" if round_.retried else ""
     problem = wrong.message.removeprefix("no order of these operations gives these answers: ")
     return replace(wrong, rules=tuple(dict.fromkeys(rules)), message=f"{how}{again}: {problem}")
+
+
+def _suspect(model: Model, scenario: Scenario, wrong: Wrong, *, lost: bool) -> Call:
+    """The call that was cut off, or answered and lost, and that may write what fits nowhere."""
+    calls = [each for each in wrong.history if 0 <= each.client < len(scenario.clients)]
+    cut = [each.call for each in calls if (each.outcome is None) != lost]
+    stuck = wrong.stuck
+    near = [call for call in cut if stuck and meets(model.specification, call, stuck.call)]
+    return [*near, *cut, calls[0].call][0]
 
 
 def _forgotten(model: Model, scenario: Scenario, wrong: Wrong) -> bool:
