@@ -5,6 +5,7 @@ Broken programs are `wire_store.py --fault …`; the right one is the same witho
 
 from __future__ import annotations
 
+import asyncio
 import random
 import re
 import shlex
@@ -29,6 +30,7 @@ from storeproof.conformance.scenarios import Scenario
 from storeproof.conformance.session import Session
 from storeproof.conformance.subscriptionraces import ONCE
 from storeproof.conformance.wirechecks import check_wire_cuts, tried
+from storeproof.conformance.wireclient import WireClient
 from storeproof.conformance.wirekills import Round, struck
 from storeproof.conformance.wireload import again, crowd
 from storeproof.conformance.wirestage import WireStage
@@ -107,6 +109,21 @@ def test_an_operation_that_is_kept_by_half_is_found(tmp_path: Path) -> None:
     with opened("--journal", str(tmp_path / "whole")) as (runner, found):
         right = runner.wait(struck(found.stage(), runner.model, round_))
     assert (right.wrong, right.unknown, right.cuts) == (None, None, 1)
+
+
+def test_who_hears_an_answer_while_the_process_dies_calls_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    kill = WireClient.kill
+
+    async def slow(client: WireClient) -> None:
+        await asyncio.sleep(0.2)
+        await kill(client)
+
+    monkeypatch.setattr(WireClient, "kill", slow)
+    with opened() as (runner, found):
+        left = runner.wait(struck(found.stage(), runner.model, Round(Scenario((), (LOOK * 2,)), 0, 0.0, retried=False)))
+    assert (left.wrong, left.unknown, left.cuts) == (None, None, 1)
+    assert left.rules[ACKNOWLEDGED] == 1  # the first look, and nothing was cut off
+    assert left.rules[CUT] == 0
 
 
 def test_a_gap_between_replay_and_live_is_found_beside_appends_only(tmp_path: Path) -> None:

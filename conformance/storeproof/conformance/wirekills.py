@@ -136,7 +136,8 @@ async def struck(stage: WireStage, model: Model, round_: Round, avoidance: Avoid
         found.rules.update(exercised(model, scenario, verdict))
         found.rules[CUT] += len(cut_off)
         found.rules[CONVERGES] += len(cut_off) if round_.retried else 0
-        found.rules[ACKNOWLEDGED] += sum(not indeterminate(each) for each in history[: scenario.width]) > 0
+        heard = [each for each in history if each.client < len(scenario.clients) and not indeterminate(each)]
+        found.rules[ACKNOWLEDGED] += bool(heard)
     return found
 
 
@@ -146,11 +147,13 @@ async def _killed(stage: WireStage, round_: Round, delay_s: float) -> tuple[Hist
     operations: list[Operation] = []
     moments: list[Moment] = []
     heard = asyncio.Event()
-    answers = 0
+    answers, dying = 0, False
 
     async def client(number: int, program: Program) -> None:
         nonlocal answers
         for call in program:
+            if dying:  # its last answer came on the way
+                return
             place = len(operations)
             operations.append(Operation(number, call, next(ticks)))
             moments.append(Moment(number, "call", call.as_python()))
@@ -172,6 +175,7 @@ async def _killed(stage: WireStage, round_: Round, delay_s: float) -> tuple[Hist
         await asyncio.sleep(0)  # the requests are made
         await asyncio.sleep(delay_s)  # and written
     finally:
+        dying = True
         await stage.target.kill()
         ended = await asyncio.gather(*work, return_exceptions=True)
     for problem in ended:
