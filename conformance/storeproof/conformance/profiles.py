@@ -83,10 +83,11 @@ PROFILES = {
             loads=40,
             feeds=150,
             faults=20,
+            copies=24,
             pairs=540,
             kills=180,
-            most_wrong=300,
-            most_failures=60,
+            most_wrong=1000,
+            most_failures=120,
         ),
     )
 }

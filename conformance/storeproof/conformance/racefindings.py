@@ -14,7 +14,8 @@ from storeproof.conformance.closing import closing_steps
 from storeproof.conformance.histories import History
 from storeproof.conformance.judgement import misordered
 from storeproof.conformance.programs import Program
-from storeproof.conformance.racefailures import Try, minimised_race, told
+from storeproof.conformance.racefailures import FEW, Try, minimised_race, told
+from storeproof.conformance.racejudgement import LINEARIZABLE
 from storeproof.conformance.races import Tried
 from storeproof.conformance.scenarios import Scenario
 from storeproof.conformance.session import Session
@@ -26,6 +27,11 @@ TRIES = 150
 MOST_ORDERED = 3
 """Calls that are tried in all their orders by one client."""
 
+Story = tuple[str, ...]
+"""What a failure is told by: its first rule and an operation. That it is not linearizable says little: there it is the
+operations that met, as long as they are few.
+"""
+
 
 @dataclass(slots=True)
 class RaceFindings:
@@ -33,9 +39,9 @@ class RaceFindings:
 
     session: Session
     check: str
-    _wrong: Counter[tuple[str, str]] = field(default_factory=Counter[tuple[str, str]])
-    """By the first rule and the operation that a failure is told by."""
-    _expected: Counter[tuple[str, str]] = field(default_factory=Counter[tuple[str, str]])
+    _wrong: Counter[Story] = field(default_factory=Counter[Story])
+    """How often each failure was met."""
+    _expected: Counter[Story] = field(default_factory=Counter[Story])
     """The same for what is known to fail, which must not end the search for what is not."""
     _sequential: int = 0
 
@@ -96,12 +102,20 @@ class RaceFindings:
         return True
 
     def told_before(self, found: Tried) -> bool:
-        """Whether a failure that is told by the same rule and operation was added; then it is counted."""
+        """Whether a failure that tells the same was added; then it is counted."""
         wrong, story = self._told(found)
-        if wrong[story]:
-            wrong[story] += 1
-            return True
-        return False
+        known = story if wrong[story] else self._part_of(found, wrong)
+        if known is None:
+            return False
+        wrong[known] += 1
+        return True
+
+    def _part_of(self, found: Tried, wrong: Counter[Story]) -> Story | None:
+        """Of a history of many operations the story that it may be another instance of."""
+        if found.scenario.width <= FEW:
+            return None
+        _, (rule, operation) = self._told(found)
+        return next((each for each in wrong if each[0] == rule and operation in each), None)
 
     def has_told(self, rule: str, operation: str) -> bool:
         """Whether a failure was told by this rule first, and of this operation."""
@@ -125,16 +139,23 @@ class RaceFindings:
         small = minimised_race(self.session.specification, found, spared, TRIES)
         if self._of_one_client(small):
             return False  # not counted: the next one of this story may be a race
-        wrong, story = self._told(found)
+        if self.told_before(small):
+            return True  # of many operations few were left
+        wrong, story = self._told(small)
         wrong[story] = 1
         self.session.add(told(self.check, small, self.session.model))
         return True
 
-    def _told(self, found: Tried) -> tuple[Counter[tuple[str, str]], tuple[str, str]]:
+    def _told(self, found: Tried) -> tuple[Counter[Story], Story]:
         rules = self.session.specification.rules
-        operation = next((rules[rule].operation or "" for rule in found.wrong.rules if rules[rule].operation), "")
+        first = found.wrong.rules[0]
         wrong = self._expected if self.session.known.expects(found.wrong.rules) else self._wrong
-        return wrong, (found.wrong.rules[0], operation)
+        if first == LINEARIZABLE and found.scenario.width <= FEW:
+            return wrong, (first, *sorted(call.operation for call in found.scenario.meeting))
+        return wrong, (
+            first,
+            next((rules[rule].operation or "" for rule in found.wrong.rules if rules[rule].operation), ""),
+        )
 
     def exercised(self, rules: Counter[str]) -> None:
         """Adds evidence."""

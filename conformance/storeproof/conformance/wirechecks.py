@@ -34,9 +34,9 @@ CUTS = "cuts"
 TRIES_AGAIN = 25
 """Repetitions of a smaller scenario before it counts as right."""
 LOAD_TRIES = 3
-PAIRS_A_READING, MOST_READING, MORE_READING = 7, 40, 8
+PAIRS_A_READING, MOST_READING, MORE_READING, COPIES_READING = 7, 40, 8, 48
 """One read comes to so many pairs, and they are so many at most. Run and log beside two writes are read so many times
-as often as a pair is repeated: they are torn in few of a hundred.
+as often as a pair is repeated, up to so often: they are torn in few of a hundred.
 """
 KILLS_A_STORY = 10
 """So many kills come to one more failure that may be told, beyond the second: a store that forgets forgets everything,
@@ -92,7 +92,7 @@ def _crowds(session: Session, source: random.Random) -> list[tuple[Scenario, int
     torn, looks = (source.sample(each, min(len(each), most)) for each in (torn, looks))
     spared, copies = session.avoidance.scenarios, profile.copies
     repeated = [(each, copies) for each in spared([*pairs, *looks, *thirds])]
-    repeated += [(each, copies * MORE_READING) for each in spared(torn)]
+    repeated += [(each, max(copies, min(copies * MORE_READING, COPIES_READING))) for each in spared(torn)]
     source.shuffle(repeated)
     return repeated
 
