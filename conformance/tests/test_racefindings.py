@@ -31,6 +31,13 @@ SIGNALS = tuple(call for call in INSTANCES if call.operation == "deliverSignal")
 
 CLAIM = next(call for call in INSTANCES if call.operation == "claimDueTimers" and call.args["limit"] > 1)
 
+FINISH = next(call for call in INSTANCES if call.operation == "markRunFinished")
+DECISIVE = {
+    "deliverSignal": "deliverSignal.delivered",
+    "markRunFinished": "markRunFinished.finished",
+    "claimDueTimers": "claimDueTimers.claimed",
+}
+
 
 class LastFirst(MemoryStore):
     """Hands out due timers in the wrong order."""
@@ -75,6 +82,38 @@ def test_what_one_client_is_left_with_is_told_by_its_own_rule() -> None:
         assert failure.clients == []
         assert [step["op"] for step in failure.program][-1] == "claimDueTimers"
         assert not findings.told_before(two_claims())  # the next one may be a race
+
+
+def test_each_two_operations_that_are_not_linearizable_are_told_once() -> None:
+    """The rule alone names no defect: behind two deliveries a delivery to a run that has ended would not be told."""
+    with findings_on(MemoryStore) as findings:
+        for met in (SIGNALS, SIGNALS[::-1], (SIGNALS[0], FINISH), (FINISH, SIGNALS[1])):
+            findings.add(wrong(*met), lambda _: None)
+        assert [[client[0]["op"] for client in each.clients] for each in findings.session.failures] == [
+            ["deliverSignal", "deliverSignal"],
+            ["deliverSignal", "markRunFinished"],
+        ]
+        assert findings.stories == 2
+
+
+def test_of_many_operations_what_may_have_been_told_is_not_told_again() -> None:
+    many = wrong(SIGNALS[0], FINISH, *(CLAIM,) * 3)
+    with findings_on(MemoryStore) as findings:
+        assert not findings.told_before(many)
+        findings.add(many, lambda smaller: wrong(*SIGNALS) if smaller.width == 2 else None)
+        assert len(findings.session.failures) == 1
+        assert findings.told_before(many)
+        findings.add(wrong(*SIGNALS), lambda _: None)
+        assert len(findings.session.failures) == 1
+
+
+def wrong(*met: Call) -> Tried:
+    """Answers of as many clients that no order explains; the first one's fits nowhere."""
+    history = tuple(Operation(number, call, number, 99, Returned(None)) for number, call in enumerate(met))
+    rules = (LINEARIZABLE, *dict.fromkeys(DECISIVE[call.operation] for call in met))
+    said = Wrong(rules, "no order", "not-waiting", "delivered", history, (), False, history[0])
+    scenario = Scenario(WORLDS["waiting"], tuple((call,) for call in met))
+    return Tried(scenario, said, Encounter(history, (), (), (), None, None))
 
 
 def two_claims() -> Tried:

@@ -219,7 +219,7 @@ class Session:
     def add(self, failure: FailureReport) -> None:
         """Adds a failure, unless one tells the same already, or it is about other rules than those asked for."""
         failures = self.known.failures if self.known.expects(failure.rules) else self.failures
-        if any(_same_story(known.rules, tuple(failure.rules)) for known in failures):
+        if any(_same_story(known, failure) for known in failures):
             return
         if self._told_enough(failure.rules):
             return
@@ -320,6 +320,11 @@ class Session:
         )
 
 
-def _same_story(known: list[str], rules: tuple[str, ...]) -> bool:
-    """The same likeliest rule, and fewer suspects: the later failure would only say less."""
-    return known[0] == rules[0] and set(known) <= set(rules)
+def _same_story(known: FailureReport, failure: FailureReport) -> bool:
+    """The same likeliest rule, and fewer suspects, also among what met: the later failure would only say less."""
+    fewer = set(known.rules) <= set(failure.rules) and _met(known) <= _met(failure)
+    return known.rules[0] == failure.rules[0] and fewer
+
+
+def _met(failure: FailureReport) -> Counter[str]:
+    return Counter(str(step["op"]) for client in failure.clients for step in client)
