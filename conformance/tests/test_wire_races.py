@@ -10,18 +10,22 @@ import random
 import re
 import shlex
 import sys
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
-from storeproof.conformance import wirechecks
+from storeproof.conformance import wirechecks, wirereplays
 from storeproof.conformance.catalogue import INSTANCES, WORLDS
 from storeproof.conformance.cutblame import ACKNOWLEDGED, CUT
+from storeproof.conformance.encounterload import Load
+from storeproof.conformance.encounters import Encounter
 from storeproof.conformance.known import Known
 from storeproof.conformance.loadchecks import check_histories
 from storeproof.conformance.profiles import Profile
 from storeproof.conformance.programs import Call, Program
 from storeproof.conformance.racefailures import told
-from storeproof.conformance.racejudgement import LINEARIZABLE
+from storeproof.conformance.racejudgement import LINEARIZABLE, Wrong
 from storeproof.conformance.races import Tried
 from storeproof.conformance.report import FailureReport
 from storeproof.conformance.repro import save
@@ -33,6 +37,7 @@ from storeproof.conformance.wirechecks import check_wire_cuts, tried
 from storeproof.conformance.wireclient import WireClient
 from storeproof.conformance.wirekills import Round, struck
 from storeproof.conformance.wireload import again, crowd
+from storeproof.conformance.wirereplays import replay_over_wire
 from storeproof.conformance.wirestage import WireStage
 from storeproof.conformance.wiretarget import wire_target
 from storeproof.reference.model import Model
@@ -44,9 +49,12 @@ HERE = Path(__file__).parent
 RIGHT = target("--fault", "slow")
 RACY = ("--fault", "check-then-act")
 SAME_SIGNAL = Scenario(WORLDS["waiting"], (SIGNALS[0], SIGNALS[0]))
+SMALL = replace(SAME_SIGNAL, setup=(WORLDS["waiting"][0], WORLDS["waiting"][-1]))
+"""The same in a world of one run that waits: cheap to repeat."""
 TWO_EVENTS: Program = tuple(
     call for call in INSTANCES if call.operation == "appendEvents" and len(call.args["events"]) == 2
 )[:1]
+NOBODY = Encounter((), (), (), (), None, None)
 LOOK: Program = (Call("loadRun", {"runId": "q"}),)
 
 
@@ -71,7 +79,7 @@ def repetitions(said: str) -> tuple[int, int]:
 
 def test_a_race_replays_with_how_often_it_came(tmp_path: Path) -> None:
     with opened(*RACY) as (runner, found):
-        load_ = runner.wait(again(found.stage(), runner.model, SAME_SIGNAL, 50, random.Random(1)))
+        load_ = runner.wait(again(found.stage(), runner.model, SMALL, 50, random.Random(1)))
     wrong = tried(load_)
     assert wrong is not None
     file = saved("histories", wrong, target(*RACY), tmp_path)
@@ -81,6 +89,34 @@ def test_a_race_replays_with_how_often_it_came(tmp_path: Path) -> None:
     assert 0 < failures <= of == 100
     ran, said = replayed(file, "--target", RIGHT, folder=tmp_path)
     assert (ran.code, "it no longer fails" in said, "repetitions" in said) == (0, True, False), ran
+
+
+def test_a_replay_looks_behind_rows_in_a_wrong_order_and_then_into_crowds(monkeypatch: pytest.MonkeyPatch) -> None:
+    order, tries = "claimDueTimers.order", list[tuple[str, frozenset[str]]]()
+
+    def load_(rule: str) -> Load:
+        wrong = Wrong((rule,), rule, "", "", (), (), True)
+        return Load(histories=1, failures=1, wrong=wrong, scenario=SAME_SIGNAL, encounter=NOBODY)
+
+    async def alone(*given: Any) -> Load:
+        tries.append(("alone", given[-1].rules))
+        return Load(histories=100) if order in given[-1].rules else load_(order)
+
+    async def together(*given: Any) -> Load:
+        tries.append(("together", given[-1].rules))
+        return load_(LINEARIZABLE) if len(tries) == 4 else Load(histories=96)
+
+    monkeypatch.setattr(wirereplays, "again", alone)
+    monkeypatch.setattr(wirereplays, "crowd", together)
+    with opened() as (runner, found):
+        for saved, rule in (([LINEARIZABLE], LINEARIZABLE), ([order], order)):
+            replay = replay_over_wire(found.stage(), runner.model, SAME_SIGNAL, None, saved)
+            again_ = runner.wait(replay)
+            assert again_ is not None
+            assert again_.wrong.rules == (rule,)
+    without, with_ = frozenset({order}), frozenset[str]()
+    behind = [("alone", with_), ("alone", without), ("together", without), ("together", without)]
+    assert tries == [*behind, ("alone", with_)]
 
 
 def test_a_kill_replays_with_how_often_something_was_lost(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ from storeproof.conformance.stages import Stage
 from storeproof.conformance.targets import Target, resolve
 from storeproof.conformance.terminal import say
 from storeproof.conformance.verify import verify
-from storeproof.conformance.wirechecks import replay_over_wire
+from storeproof.conformance.wirereplays import replay_over_wire
 from storeproof.conformance.wirestage import WireStage
 from storeproof.reference.model import Model
 from storeproof.spec.loader import load as load_specification
@@ -102,7 +102,7 @@ def _race(repro: Repro, target: Target, specification: Specification) -> Failure
             if stage is None:
                 raise UsageError(f"several clients cannot meet on {target.name}")
             if isinstance(stage, WireStage):
-                found = runner.wait(replay_over_wire(stage, runner.model, scenario, cut))
+                found = runner.wait(replay_over_wire(stage, runner.model, scenario, cut, repro.rules))
             else:
                 found = runner.wait(_raced(stage, runner.model, scenario, repro, cut))
     finally:

@@ -9,14 +9,12 @@ import random
 import time
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import partial
 from operator import itemgetter
 
 from storeproof.conformance.encounterload import Load, drawn_loads
 from storeproof.conformance.failures import HarnessError
 from storeproof.conformance.footprints import meets
-from storeproof.conformance.points import Cut
 from storeproof.conformance.racechecks import wanted
 from storeproof.conformance.racefailures import FEW
 from storeproof.conformance.racefindings import RaceFindings
@@ -44,10 +42,8 @@ and each failure takes long to be made small, because processes take long to sta
 """
 MOST_NARROWING_S = 40.0
 """Seconds for making a history of many calls small."""
-REPLAYS, KILL_REPLAYS = 100, 10
-"""How often a saved failure is repeated, of a race and of a kill."""
 KILLS_AGAIN = 4
-"""The same for a smaller scenario whose process is killed."""
+"""How often a smaller scenario is tried whose process is killed."""
 
 
 def check_wire_histories(session: Session, stage: WireStage) -> None:
@@ -199,24 +195,6 @@ def _tell(session: Session, stage: WireStage, findings: RaceFindings, scenario: 
     alone = once_more(scenario) if scenario.width <= FEW else None
     until = time.monotonic() + (MOST_SHRINKING_S if scenario.width <= FEW else MOST_NARROWING_S)
     findings.add(alone or seen, lambda smaller: once_more(smaller) if time.monotonic() < until else None)
-
-
-async def replay_over_wire(stage: WireStage, model: Model, scenario: Scenario, cut: Cut | None) -> Tried | None:
-    """A saved race or kill again and again; what is wrong with the first that fails, and how many did."""
-    if cut is None:
-        found = await again(stage, model, scenario, REPLAYS, random.Random(0), REPLAYS)
-        wrong = tried(found)
-        return None if wrong is None else _counted(wrong, found.failures, found.histories)
-    failures: list[Tried] = []
-    for attempt in range(KILL_REPLAYS):
-        killed = await struck(stage, model, Round(scenario, cut.at, 0.5, retried=False).of(scenario, attempt % 5))
-        failures += [] if killed.wrong is None else [killed.wrong]
-    return _counted(failures[0], len(failures), KILL_REPLAYS) if failures else None
-
-
-def _counted(found: Tried, failures: int, repetitions: int) -> Tried:
-    message = f"in {failures} of {repetitions} repetitions: {found.wrong.message}"
-    return replace(found, wrong=replace(found.wrong, message=message))
 
 
 def tried(found: Load) -> Tried | None:

@@ -1,0 +1,70 @@
+"""A saved race or kill of a program at the other end of a wire again: it needs luck, so it is tried many times."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import replace
+
+from storeproof.conformance.avoidance import Avoidance
+from storeproof.conformance.encounterload import Load
+from storeproof.conformance.judgement import misordered
+from storeproof.conformance.points import Cut
+from storeproof.conformance.racefailures import FEW
+from storeproof.conformance.races import Tried
+from storeproof.conformance.scenarios import Scenario
+from storeproof.conformance.wirechecks import tried
+from storeproof.conformance.wirekills import Round, struck
+from storeproof.conformance.wireload import again, crowd
+from storeproof.conformance.wirestage import WireStage
+from storeproof.reference.model import Model
+
+REPLAYS, KILL_REPLAYS = 100, 10
+"""How often a saved failure is repeated, of a race and of a kill."""
+CROWDS, COPIES = 8, 96
+"""How often so many copies of a race are run at once, where it does not come alone."""
+
+
+async def replay_over_wire(
+    stage: WireStage, model: Model, scenario: Scenario, cut: Cut | None, saved: Sequence[str]
+) -> Tried | None:
+    """A saved race or kill again and again; what is wrong with the first that fails, and how many did. `saved`: the
+    rules that it broke.
+    """
+    if cut is None:
+        found = await _replayed(stage, model, scenario, saved)
+        wrong = tried(found)
+        return None if wrong is None else _counted(wrong, found.failures, found.histories)
+    failures: list[Tried] = []
+    for attempt in range(KILL_REPLAYS):
+        killed = await struck(stage, model, Round(scenario, cut.at, 0.5, retried=False).of(scenario, attempt % 5))
+        failures += [] if killed.wrong is None else [killed.wrong]
+    return _counted(failures[0], len(failures), KILL_REPLAYS) if failures else None
+
+
+async def _replayed(stage: WireStage, model: Model, scenario: Scenario, saved: Sequence[str]) -> Load:
+    """Alone, so that it can be counted; where it does not come so, as it was found: many copies at once.
+
+    Rows that the reading shows in a wrong order say nothing of a race: where they hide it, it is read without.
+    """
+    source = random.Random(0)
+    seen: Load | None = None
+    orders: frozenset[str] = frozenset()
+    while True:
+        avoidance = Avoidance(model, orders)
+        found = await again(stage, model, scenario, REPLAYS, source, REPLAYS, avoidance)
+        seen = seen or found
+        rules = frozenset(found.wrong.rules if found.wrong else ())
+        if not rules or rules <= orders or not misordered(model, rules) or misordered(model, saved):
+            break
+        orders |= rules
+    for _ in range(CROWDS if scenario.width <= FEW else 0):
+        if found.wrong is not None or found.skipped is not None or found.unknown is not None:
+            break
+        found = await crowd(stage, model, scenario, COPIES, source, avoidance)
+    return seen if found.wrong is None else found
+
+
+def _counted(found: Tried, failures: int, repetitions: int) -> Tried:
+    message = f"in {failures} of {repetitions} repetitions: {found.wrong.message}"
+    return replace(found, wrong=replace(found.wrong, message=message))
