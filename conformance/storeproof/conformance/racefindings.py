@@ -49,8 +49,10 @@ class RaceFindings:
     def enough(self) -> bool:
         """Whether nothing new is expected."""
         profile = self.session.profile
-        told = len(self._wrong) >= profile.most_told or self._wrong.total() >= profile.most_wrong
-        return told or self.session.full or self._sequential >= MOST_SEQUENTIAL
+        # Of the races of one operation, of which there may be many, the others shall not be crowded out.
+        told = len({story[:2] for story in self._wrong}) >= profile.most_told
+        wrong = self._wrong.total() >= profile.most_wrong or self._sequential >= MOST_SEQUENTIAL
+        return told or wrong or self.session.full
 
     @property
     def stories(self) -> int:
@@ -152,10 +154,8 @@ class RaceFindings:
         wrong = self._expected if self.session.known.expects(found.wrong.rules) else self._wrong
         if first == LINEARIZABLE and found.scenario.width <= FEW:
             return wrong, (first, *sorted(call.operation for call in found.scenario.meeting))
-        return wrong, (
-            first,
-            next((rules[rule].operation or "" for rule in found.wrong.rules if rules[rule].operation), ""),
-        )
+        operation = next((rules[rule].operation or "" for rule in found.wrong.rules if rules[rule].operation), "")
+        return wrong, (first, operation)
 
     def exercised(self, rules: Counter[str]) -> None:
         """Adds evidence."""

@@ -80,7 +80,9 @@ def _alone(model: Model, source: random.Random) -> Iterator[Round]:
     of its time only.
     """
     worlds = list(WORLDS.values())[:2]
-    calls = [(Scenario(world, ((call,),)), source.random()) for world in worlds for call in several_rows(model, world)]
+    calls = [
+        (Scenario(world, ((call,),)), source.random()) for world in worlds for call in _of_several_rows(model, world)
+    ]
     source.shuffle(calls)
     for turn in count():
         for scenario, first in calls:
@@ -103,8 +105,7 @@ def _beside(source: random.Random) -> Iterator[Round]:
         yield Round(scenario, answers, later, retried=source.random() < 0.5)
 
 
-def several_rows(model: Model, world: Program) -> Program:
-    """The calls that write more than one row in a world."""
+def _of_several_rows(model: Model, world: Program) -> Program:
     start = after(model, world)
     steps = ((call, model.step(start, call.operation, call.args)) for call in (*WRITERS, LONG_APPEND))
     return tuple(call for call, step in steps if len(written(model.specification, start, step.state)) > 1)
