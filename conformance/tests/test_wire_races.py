@@ -195,6 +195,23 @@ def test_histories_keep_away_from_what_is_known_to_fail() -> None:
         assert raced.wrong is not None
 
 
+def test_what_was_told_hides_nothing_in_the_copies_that_met_with_it() -> None:
+    seen: list[Wrong | None] = []
+
+    def told_(found: Load) -> bool:
+        seen.append(found.wrong)
+        return True
+
+    with opened(*RACY) as (runner, found):
+        stage, model = found.stage(), runner.model
+        first = runner.wait(crowd(stage, model, SAME_SIGNAL, 24, random.Random(1)))
+        every = runner.wait(crowd(stage, model, SAME_SIGNAL, 24, random.Random(1), None, told_))
+    assert first.failures == 1
+    assert first.histories < every.histories == 24
+    assert every.failures == len(seen) > 1
+    assert every.wrong is seen[0] is not None
+
+
 def test_rows_that_come_in_any_order_are_no_race_and_hide_none() -> None:
     profile = Profile("few", 1, 1, worlds=2, pairs=40, copies=3, thirds=40)
     with opened("--fault", "any-order") as (runner, _):

@@ -105,12 +105,16 @@ class RaceFindings:
 
     def told_before(self, found: Tried) -> bool:
         """Whether a failure that tells the same was added; then it is counted."""
+        known = self.known(found)
+        if known is not None:
+            wrong, _ = self._told(found)
+            wrong[known] += 1
+        return known is not None
+
+    def known(self, found: Tried) -> Story | None:
+        """The story of it that was told, if one was."""
         wrong, story = self._told(found)
-        known = story if wrong[story] else self._part_of(found, wrong)
-        if known is None:
-            return False
-        wrong[known] += 1
-        return True
+        return story if wrong[story] else self._part_of(found, wrong)
 
     def _part_of(self, found: Tried, wrong: Counter[Story]) -> Story | None:
         """Of a history of many operations the story that it may be another instance of."""

@@ -59,7 +59,7 @@ def check_wire_histories(session: Session, stage: WireStage) -> None:
         avoidance = session.reading_avoidance
         number = min(number, session.profile.copies) if _told_torn(findings, scenario) else number
         if number:
-            running = crowd(stage, session.model, scenario, number, source, avoidance)
+            running = crowd(stage, session.model, scenario, number, source, avoidance, partial(_is_known, findings))
         else:
             running = again(stage, session.model, scenario, LOAD_TRIES, source, avoidance=avoidance)
         found = session.runner.wait(running)
@@ -68,6 +68,11 @@ def check_wire_histories(session: Session, stage: WireStage) -> None:
         if found.wrong is not None:
             _tell(session, stage, findings, scenario, found)
         session.tell(HISTORIES, index + 1, len(todo))
+
+
+def _is_known(findings: RaceFindings, found: Load) -> bool:
+    seen = tried(found)
+    return seen is not None and findings.known(seen) is not None
 
 
 def _told_torn(findings: RaceFindings, scenario: Scenario) -> bool:

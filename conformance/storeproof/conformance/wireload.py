@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from itertools import count
 
 from storeproof.conformance.avoidance import Avoidance
@@ -39,10 +40,12 @@ async def crowd(
     number: int,
     source: random.Random,
     avoidance: Avoidance | None = None,
+    told: Callable[[Load], bool] = lambda _: False,
 ) -> Load:
     """Runs so many copies of a scenario after one reset, until one history is wrong.
 
-    `avoidance` keeps the reading at the end away from rules that are known to fail.
+    `avoidance` keeps the reading at the end away from rules that are known to fail. Where the copies have nothing to do
+    with each other, what was `told` before hides nothing: the others are judged as well.
     """
     found = Load()
     every = list(copies(model.specification, scenario, number))
@@ -54,9 +57,16 @@ async def crowd(
             met = [meet_over_wire(stage, copy.scenario, _delays(copy.scenario, source)) for copy in every]
             encounters = await asyncio.gather(*met)
             stages = await asyncio.gather(*(_read_ahead(stage, model, copy) for copy in every))
+            known: Load | None = None
             for own, encounter in zip(stages, encounters, strict=True):
-                if await _judged(own, model, encounter, found, avoidance):
-                    break
+                if not await _judged(own, model, encounter, found, avoidance):
+                    continue
+                if found.unknown is not None or not told(found):
+                    return found
+                known = known or replace(found)
+                found.wrong = None
+            if known is not None:
+                found.wrong, found.scenario, found.encounter = known.wrong, known.scenario, known.encounter
         return found
     for copy in reversed(every):
         found.skipped = await _set_up(stage, model, copy.scenario.setup)
