@@ -20,8 +20,10 @@ from storeproof.conformance.catalogue import INSTANCES, WORLDS
 from storeproof.conformance.cutblame import ACKNOWLEDGED, CUT
 from storeproof.conformance.encounterload import Load
 from storeproof.conformance.encounters import Encounter
+from storeproof.conformance.failures import HarnessError
 from storeproof.conformance.known import Known
 from storeproof.conformance.loadchecks import check_histories
+from storeproof.conformance.points import Cut
 from storeproof.conformance.profiles import Profile
 from storeproof.conformance.programs import Call, Program
 from storeproof.conformance.racefailures import told
@@ -35,7 +37,7 @@ from storeproof.conformance.session import Session
 from storeproof.conformance.subscriptionraces import ONCE
 from storeproof.conformance.wirechecks import check_wire_cuts, tried
 from storeproof.conformance.wireclient import WireClient
-from storeproof.conformance.wirekills import Round, struck
+from storeproof.conformance.wirekills import Round, Struck, struck
 from storeproof.conformance.wireload import again, crowd
 from storeproof.conformance.wirereplays import replay_over_wire
 from storeproof.conformance.wirestage import WireStage
@@ -117,6 +119,33 @@ def test_a_replay_looks_behind_rows_in_a_wrong_order_and_then_into_crowds(monkey
     without, with_ = frozenset({order}), frozenset[str]()
     behind = [("alone", with_), ("alone", without), ("together", without), ("together", without)]
     assert tries == [*behind, ("alone", with_)]
+
+
+@pytest.mark.parametrize("check", ["alone", "together", "killed"])
+@pytest.mark.parametrize("why", ["unknown", "skipped"])
+def test_a_replay_that_nobody_could_judge_is_not_a_pass(monkeypatch: pytest.MonkeyPatch, check: str, why: str) -> None:
+    def gave_up(kind: type[Any], *, really: bool) -> Any:
+        async def found(*_: Any) -> Any:
+            return kind(**{why: "it gave up"}) if really else kind()
+
+        return found
+
+    monkeypatch.setattr(wirereplays, "again", gave_up(Load, really=check == "alone"))
+    monkeypatch.setattr(wirereplays, "crowd", gave_up(Load, really=check == "together"))
+    monkeypatch.setattr(wirereplays, "struck", gave_up(Struck, really=check == "killed"))
+    cut = Cut(0, 1, "after") if check == "killed" else None
+    with opened() as (runner, found), pytest.raises(HarnessError, match="it gave up"):
+        runner.wait(replay_over_wire(found.stage(), runner.model, SAME_SIGNAL, cut, [LINEARIZABLE]))
+
+
+@pytest.mark.parametrize("check", ["histories", "interleavings"])
+def test_a_replay_says_where_its_setup_is_wrong(tmp_path: Path, check: str) -> None:
+    wrong = Wrong((LINEARIZABLE,), "they raced", "", "", (), (), True)
+    file = saved(check, Tried(replace(SAME_SIGNAL, setup=LOOK), wrong, NOBODY), RIGHT, tmp_path)
+    ran, said = replayed(file, "--target", "report_stores:Nonsense", folder=tmp_path)
+    assert (ran.code, said) == (3, ""), ran
+    said = " ".join(ran.err.split())
+    assert "the race could not be tried, because the store is wrong already without it: await store.load_run(" in said
 
 
 def test_a_kill_replays_with_how_often_something_was_lost(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from storeproof.conformance.cuts import (
     lone_scenarios,
     second_call_scenarios,
 )
-from storeproof.conformance.failures import HarnessError
+from storeproof.conformance.failures import require_verdict
 from storeproof.conformance.racechecks import opened_stage
 from storeproof.conformance.racefindings import RaceFindings
 from storeproof.conformance.racejudgement import Readings
@@ -45,8 +45,7 @@ def check_cuts(session: Session) -> None:
             if findings.enough:
                 return
             found = _cut(session, stage, scenario, readings)
-            if found.unknown is not None:
-                raise HarnessError(f"the checker could not judge a cut within its budget: {found.unknown}")
+            require_verdict("a cut", found.unknown)
             if found.wrong is not None:
                 findings.add(found.wrong, lambda smaller: _wrong(session, stage, smaller, readings))
             else:

@@ -19,6 +19,7 @@ from storeproof.conformance.catalogue import INSTANCES, WORLDS
 from storeproof.conformance.cutblame import ACKNOWLEDGED, CONVERGES, CUT, blamed, unanswered
 from storeproof.conformance.encounters import Encounter, meet
 from storeproof.conformance.exploring import Explorer, Replay
+from storeproof.conformance.failures import require_verdict
 from storeproof.conformance.footprints import footprint, meets
 from storeproof.conformance.histories import Moment, Operation
 from storeproof.conformance.judgement import show_outcome
@@ -96,10 +97,11 @@ async def explore_cuts(
 async def rerun_cut(
     stage: Stage, model: Model, scenario: Scenario, readings: Readings, choices: Sequence[int], cut: Cut
 ) -> Tried | None:
-    """One cut in one schedule again; what is wrong with it, if anything."""
+    """One cut in one schedule again; what is wrong with it, if anything. Raises HarnessError where nobody can tell."""
     cutting = _Cutting(stage, model, scenario, readings)
     with suppress(_Over):
         await cutting.struck(Replay(choices).choose, cut)
+    require_verdict("the cut", cutting.found.unknown, cutting.found.skipped)
     return cutting.found.wrong
 
 

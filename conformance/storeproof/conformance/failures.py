@@ -11,3 +11,14 @@ class UsageError(CannotTellError):
 
 class HarnessError(CannotTellError):
     """Something outside the store failed, so that nothing can be said about it."""
+
+
+def require_verdict(what: str, unknown: str | None, skipped: str | None = None) -> None:
+    """Raises HarnessError where there is no verdict on `what`: the checker gave up, or the setup was wrong."""
+    if unknown is not None:
+        raise HarnessError(f"the checker could not judge {what} within its budget: {unknown}")
+    if skipped is not None:
+        raise HarnessError(
+            f"{what} could not be tried, because the store is wrong already without it: {skipped}; "
+            "`storeproof verify` tells that by its own rule"
+        )

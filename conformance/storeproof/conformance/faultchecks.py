@@ -11,7 +11,7 @@ from contextlib import AsyncExitStack
 
 from storeproof.conformance.cutblame import ACKNOWLEDGED, CONVERGES, CUT
 from storeproof.conformance.databasefaults import Outage
-from storeproof.conformance.failures import HarnessError
+from storeproof.conformance.failures import require_verdict
 from storeproof.conformance.outages import Endured, endure, outage_scenarios
 from storeproof.conformance.racefailures import told
 from storeproof.conformance.racejudgement import Readings
@@ -45,7 +45,7 @@ def _kill(session: Session, place: Place) -> None:
     with zygote(place) as process:
         for index, scenario in enumerate(scenarios):
             found = session.runner.wait(explore_kills(place, process, session.model, scenario, readings))
-            _known(found.unknown)
+            require_verdict("what a fault left", found.unknown)
             session.cut_points += sum(found.points.values())
             if found.wrong is not None:
                 session.add(told("cuts", found.wrong, session.model))
@@ -63,7 +63,7 @@ def _endure(session: Session, outage: Outage) -> None:
         spared, fault = session.avoidance.load(scenario), outage.fault(session.seed + number)
         work = endure(outage.open_stage, session.model, spared, fault, found, session.avoidance)
         session.runner.wait(work)
-        _known(found.unknown)
+        require_verdict("what a fault left", found.unknown)
         if found.wrong is not None:
             session.add(told("histories", found.wrong, session.model))
             if not session.known.expects(found.wrong.wrong.rules):
@@ -76,8 +76,3 @@ def _endure(session: Session, outage: Outage) -> None:
 def _exercised(session: Session, rules: Counter[str], evidence: str) -> None:
     for rule, count in rules.items():
         session.evidence[rule][evidence] += count
-
-
-def _known(unknown: str | None) -> None:
-    if unknown is not None:
-        raise HarnessError(f"the checker could not judge what a fault left behind within its budget: {unknown}")

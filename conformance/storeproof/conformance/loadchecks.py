@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from storeproof.conformance.encounterload import Load, drawn_loads, repeated
-from storeproof.conformance.failures import HarnessError
+from storeproof.conformance.failures import require_verdict
 from storeproof.conformance.racechecks import drawn_pairs, opened_stage
 from storeproof.conformance.racefailures import told
 from storeproof.conformance.racefindings import RaceFindings
@@ -46,8 +46,7 @@ def check_histories(session: Session) -> None:
             if findings.enough or found_wrong >= session.profile.most_told:
                 return
             found = session.runner.wait(repeated(stage, session.model, scenario, readings, repetitions))
-            if found.unknown is not None:
-                raise HarnessError(f"the checker could not judge a history within its budget: {found.unknown}")
+            require_verdict("a history", found.unknown)
             findings.exercised(found.rules)
             if found.wrong is not None and not findings.told_as_sequence(_tried(found)):
                 failure = told(NAME, _tried(found), session.model)

@@ -15,7 +15,7 @@ from itertools import chain
 
 from storeproof.conformance.avoidance import Avoidance
 from storeproof.conformance.catalogue import WORLDS
-from storeproof.conformance.failures import HarnessError
+from storeproof.conformance.failures import require_verdict
 from storeproof.conformance.racefindings import RaceFindings
 from storeproof.conformance.racejudgement import CLAIMS, LINEARIZABLE, SNAPSHOTS, Readings
 from storeproof.conformance.races import (
@@ -128,8 +128,7 @@ class _Exploring:
     def _explored(self, scenario: Scenario, bound: int | None) -> Exploration:
         session = self.session
         found = session.runner.wait(explore(self.stage, session.model, scenario, self.readings, bound))
-        if found.unknown is not None:
-            raise HarnessError(f"the checker could not judge a race within its budget: {found.unknown}")
+        require_verdict("a race", found.unknown)
         tried = found.tried(scenario)
         if tried is not None:
             self._tell(tried, bound)

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from storeproof.conformance.catalogue import INSTANCES, WORLDS, WRITERS, histories_of_a_run, looks_at_a_run, pairs
 from storeproof.conformance.encounters import Encounter, meet
 from storeproof.conformance.exploring import Explorer, Replay
+from storeproof.conformance.failures import require_verdict
 from storeproof.conformance.judgement import judge
 from storeproof.conformance.linearizability import Linearizable, Unknown
 from storeproof.conformance.points import Cut
@@ -102,12 +103,12 @@ async def explore(
 async def rerun(
     stage: Stage, model: Model, scenario: Scenario, readings: Readings, choices: Sequence[int], cut: Cut | None
 ) -> Tried | None:
-    """One schedule of a scenario again; what is wrong with it, if anything."""
-    if await prepared(stage, model, scenario.setup):
-        return None
+    """One schedule of a scenario again; what is wrong, if anything. Raises HarnessError where nobody can tell."""
+    require_verdict("the race", None, await prepared(stage, model, scenario.setup))
     encounter = await meet(stage, scenario, Replay(choices).choose, cut)
     judging = Judge(model, stage, scenario, after(model, scenario.setup), readings)
     verdict = await judging.judged(encounter)
+    require_verdict("the race", verdict.reason if isinstance(verdict, Unknown) else None)
     return Tried(scenario, verdict, encounter, cut) if isinstance(verdict, Wrong) else None
 
 

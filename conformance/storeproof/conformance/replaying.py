@@ -7,7 +7,7 @@ from pathlib import Path
 from rich.console import Console
 from storeproof.conformance.cuts import rerun_cut
 from storeproof.conformance.encounterload import repeated
-from storeproof.conformance.failures import HarnessError, UsageError
+from storeproof.conformance.failures import HarnessError, UsageError, require_verdict
 from storeproof.conformance.failuretext import failure_text
 from storeproof.conformance.judgement import show_outcome
 from storeproof.conformance.points import Cut
@@ -115,11 +115,16 @@ async def _raced(stage: Stage, model: Model, scenario: Scenario, repro: Repro, c
     if repro.check == "histories":
         # Nobody chose its schedule, so nobody can choose it again: it is tried, many times.
         load = await repeated(stage, model, scenario, readings, MOST_REPETITIONS)
+        require_verdict("the race", load.unknown, load.skipped)
         return Tried(scenario, load.wrong, load.encounter) if load.wrong and load.encounter else None
     if cut is not None:
         return await rerun_cut(stage, model, scenario, readings, repro.schedule, cut)
     found = await rerun(stage, model, scenario, readings, repro.schedule, None)
-    return found or (await explore(stage, model, scenario, readings)).tried(scenario)
+    if found is not None:
+        return found
+    exploration = await explore(stage, model, scenario, readings)
+    require_verdict("the race", exploration.unknown, exploration.skipped)
+    return exploration.tried(scenario)
 
 
 def _scene(repro: Repro, target: Target, specification: Specification) -> FailureReport | None:

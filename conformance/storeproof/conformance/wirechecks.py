@@ -13,7 +13,7 @@ from functools import partial
 from operator import itemgetter
 
 from storeproof.conformance.encounterload import Load, drawn_loads
-from storeproof.conformance.failures import HarnessError
+from storeproof.conformance.failures import require_verdict
 from storeproof.conformance.footprints import meets
 from storeproof.conformance.racechecks import wanted
 from storeproof.conformance.racefailures import FEW
@@ -63,7 +63,7 @@ def check_wire_histories(session: Session, stage: WireStage) -> None:
         else:
             running = again(stage, session.model, scenario, LOAD_TRIES, source, avoidance=avoidance)
         found = session.runner.wait(running)
-        _known(found)
+        require_verdict("a history", found.unknown)
         findings.exercised(found.rules)
         if found.wrong is not None:
             _tell(session, stage, findings, scenario, found)
@@ -108,8 +108,7 @@ def check_wire_cuts(session: Session, stage: WireStage) -> None:
         if findings.enough or findings.stories >= most:
             return
         found = session.runner.wait(struck(stage, session.model, each, session.reading_avoidance))
-        if found.unknown is not None:
-            raise HarnessError(f"the checker could not judge what a killed process left: {found.unknown}")
+        require_verdict("what a killed process left", found.unknown)
         session.cut_points += found.cuts
         findings.exercised(found.rules)
         told = found.wrong is not None and findings.told_before(found.wrong)
@@ -207,8 +206,3 @@ def tried(found: Load) -> Tried | None:
     if found.wrong is None or found.scenario is None or found.encounter is None:
         return None
     return Tried(found.scenario, found.wrong, found.encounter)
-
-
-def _known(found: Load) -> None:
-    if found.unknown is not None:
-        raise HarnessError(f"the checker could not judge a history within its budget: {found.unknown}")

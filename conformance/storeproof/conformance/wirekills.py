@@ -65,6 +65,8 @@ class Struck:
     rules: Counter[str] = field(default_factory=Counter[str])
     wrong: Tried | None = None
     unknown: str | None = None
+    skipped: str | None = None
+    """Why nobody was killed: the setup was answered wrongly, which sequences tell better."""
 
 
 def drawn_rounds(model: Model, seed: int, number: int) -> Iterator[Round]:
@@ -116,8 +118,9 @@ async def struck(stage: WireStage, model: Model, round_: Round, avoidance: Avoid
     found = Struck()
     scenario = round_.scenario
     started = time.monotonic()
-    if await prepared(stage, model, scenario.setup):
-        return found  # sequences tell that better
+    found.skipped = await prepared(stage, model, scenario.setup)
+    if found.skipped is not None:
+        return found
     call_s = (time.monotonic() - started) / (1 + len(scenario.setup)) if scenario.setup else CALL_S
     history, moments = await _killed(stage, round_, round_.later * call_s)
     cut_off = [each for each in history if each.outcome is None]

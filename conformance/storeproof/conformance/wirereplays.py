@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from storeproof.conformance.avoidance import Avoidance
 from storeproof.conformance.encounterload import Load
+from storeproof.conformance.failures import require_verdict
 from storeproof.conformance.judgement import misordered
 from storeproof.conformance.points import Cut
 from storeproof.conformance.racefailures import FEW
@@ -29,17 +30,22 @@ async def replay_over_wire(
     stage: WireStage, model: Model, scenario: Scenario, cut: Cut | None, saved: Sequence[str]
 ) -> Tried | None:
     """A saved race or kill again and again; what is wrong with the first that fails, and how many did. `saved`: the
-    rules that it broke.
+    rules that it broke. Raises HarnessError where the others cannot be judged.
     """
     if cut is None:
         found = await _replayed(stage, model, scenario, saved)
         wrong = tried(found)
+        if wrong is None:
+            require_verdict("the race", found.unknown, found.skipped)
         return None if wrong is None else _counted(wrong, found.failures, found.histories)
-    failures: list[Tried] = []
-    for attempt in range(KILL_REPLAYS):
-        killed = await struck(stage, model, Round(scenario, cut.at, 0.5, retried=False).of(scenario, attempt % 5))
-        failures += [] if killed.wrong is None else [killed.wrong]
-    return _counted(failures[0], len(failures), KILL_REPLAYS) if failures else None
+    like = Round(scenario, cut.at, 0.5, retried=False)
+    kills = [await struck(stage, model, like.of(scenario, attempt % 5)) for attempt in range(KILL_REPLAYS)]
+    failures = [kill.wrong for kill in kills if kill.wrong is not None]
+    if failures:
+        return _counted(failures[0], len(failures), KILL_REPLAYS)
+    for kill in kills:
+        require_verdict("the kill", kill.unknown, kill.skipped)
+    return None
 
 
 async def _replayed(stage: WireStage, model: Model, scenario: Scenario, saved: Sequence[str]) -> Load:
@@ -62,7 +68,7 @@ async def _replayed(stage: WireStage, model: Model, scenario: Scenario, saved: S
         if found.wrong is not None or found.skipped is not None or found.unknown is not None:
             break
         found = await crowd(stage, model, scenario, COPIES, source, avoidance)
-    return seen if found.wrong is None else found
+    return found if found.wrong is not None or seen.wrong is None else seen
 
 
 def _counted(found: Tried, failures: int, repetitions: int) -> Tried:
