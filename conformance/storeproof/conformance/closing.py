@@ -97,11 +97,12 @@ def _run_claims(state: State) -> Program:
 
 
 def plain_reading(model: Model, state: State, program: Program, last: int = MAX_INTEGER - 1) -> Program:
-    """Reads, claims at the time `last`, when every lease is over, second deliveries; runs that are gone are
+    """Reads, claims at the time `last`, when every lease is over, and second deliveries; runs that are gone are
     created anew for these.
     """
     calls = [*run_readings(program)]
-    calls += [_claim(operation, last) for _, operation in _CLAIMS]
+    # By a new owner and for ever, so that who reads the same store at a later time does not meet these rows again.
+    calls += [_claim(operation, last, f"{READER}-{last}", MAX_INTEGER - last) for _, operation in _CLAIMS]
     runs = {row["runId"] for row in rows(state, "runs", 1)}
     for run_id, kind, delivery_id in _deliveries(program):
         if run_id not in runs:
@@ -111,8 +112,8 @@ def plain_reading(model: Model, state: State, program: Program, last: int = MAX_
     return tuple(calls)
 
 
-def _claim(operation: str, now: int) -> Call:
-    return Call(operation, {"now": now, "limit": MAX_INTEGER, "leaseOwner": READER, "leaseMs": 1})
+def _claim(operation: str, now: int, owner: str = READER, lease_ms: int = 1) -> Call:
+    return Call(operation, {"now": now, "limit": MAX_INTEGER, "leaseOwner": owner, "leaseMs": lease_ms})
 
 
 def _delivery(run_id: str, kind: str, delivery_id: str) -> Call:
