@@ -25,7 +25,7 @@ from storeproof.conformance.known import Known
 from storeproof.conformance.loadchecks import check_histories
 from storeproof.conformance.points import Cut
 from storeproof.conformance.profiles import Profile
-from storeproof.conformance.programs import Call, Program
+from storeproof.conformance.programs import Arguments, Call, Program
 from storeproof.conformance.racefailures import told
 from storeproof.conformance.racejudgement import LINEARIZABLE, Wrong
 from storeproof.conformance.races import Tried
@@ -41,8 +41,9 @@ from storeproof.conformance.wirekills import Round, Struck, struck
 from storeproof.conformance.wireload import again, crowd
 from storeproof.conformance.wirereplays import replay_over_wire
 from storeproof.conformance.wirestage import WireStage
+from storeproof.conformance.wirestore import WireStore
 from storeproof.conformance.wiretarget import wire_target
-from storeproof.reference.model import Model
+from storeproof.reference.model import Model, Outcome, Returned
 from storeproof.spec.loader import load
 from tests.command_session import Ran, storeproof
 from tests.test_wire_verify import SIGNALS, opened, target, verified
@@ -239,6 +240,25 @@ def test_what_was_told_hides_nothing_in_the_copies_that_met_with_it() -> None:
     assert first.histories < every.histories == 24
     assert every.failures == len(seen) > 1
     assert every.wrong is seen[0] is not None
+
+
+def test_copies_that_were_read_are_out_of_the_way_of_later_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else each claims all earlier ones again, and the time of a crowd is as the square of its size."""
+    call, taken = WireStore.call, list[int]()
+
+    async def seen(store: WireStore, operation: str, args: Arguments) -> Outcome:
+        outcome = await call(store, operation, args)
+        if operation == "claimDueTimers" and isinstance(outcome, Returned):
+            taken.append(len(outcome.value))
+        return outcome
+
+    monkeypatch.setattr(WireStore, "call", seen)
+    timers = tuple((each,) for each in INSTANCES if each.operation == "scheduleTimer")[:1]
+    with opened() as (runner, found):
+        scenario = Scenario(WORLDS["waiting"], timers * 2)
+        right = runner.wait(crowd(found.stage(), runner.model, scenario, 24, random.Random(1)))
+    assert (right.wrong, right.histories) == (None, 24)
+    assert 24 <= sum(taken) <= 24 * 6
 
 
 def test_rows_that_come_in_any_order_are_no_race_and_hide_none() -> None:
