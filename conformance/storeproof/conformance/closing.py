@@ -42,7 +42,9 @@ def short_closing(model: Model, state: State, program: Program, last: int = MAX_
     after = state
     for call in boundary:
         after = model.step(after, call.operation, call.args).state
-    rest = [call for call in plain_reading(model, after, program, last) if call.operation not in _READINGS]
+    # By a new owner each, so that who reads the same store at a later time does not meet these rows again.
+    rest = plain_reading(model, after, program, last, f"{READER}-{last}")
+    rest = tuple(call for call in rest if call.operation not in _READINGS)
     return (*short_reading(program), *boundary, *rest)
 
 
@@ -96,13 +98,14 @@ def _run_claims(state: State) -> Program:
     return tuple(calls)
 
 
-def plain_reading(model: Model, state: State, program: Program, last: int = MAX_INTEGER - 1) -> Program:
-    """Reads, claims at the time `last`, when every lease is over, and second deliveries; runs that are gone are
-    created anew for these.
+def plain_reading(
+    model: Model, state: State, program: Program, last: int = MAX_INTEGER - 1, keeper: str = READER
+) -> Program:
+    """Reads, claims by `keeper` for ever at the time `last`, when every lease is over, and second deliveries; runs that
+    are gone are created anew for these.
     """
     calls = [*run_readings(program)]
-    # By a new owner and for ever, so that who reads the same store at a later time does not meet these rows again.
-    calls += [_claim(operation, last, f"{READER}-{last}", MAX_INTEGER - last) for _, operation in _CLAIMS]
+    calls += [_claim(operation, last, keeper, MAX_INTEGER - last) for _, operation in _CLAIMS]
     runs = {row["runId"] for row in rows(state, "runs", 1)}
     for run_id, kind, delivery_id in _deliveries(program):
         if run_id not in runs:

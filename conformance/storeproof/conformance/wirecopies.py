@@ -22,7 +22,7 @@ from storeproof.spec.values import MAX_INTEGER
 
 SPACING_MS = 1_000
 """All times of a scenario, and the ends of its leases, lie within so many milliseconds."""
-_OVER_ALL_ROWS = frozenset({"listRuns", "claimStaleRuns", "claimDueTimers", "claimDueScheduleBuckets"})
+OVER_ALL_ROWS = frozenset({"listRuns", "claimStaleRuns", "claimDueTimers", "claimDueScheduleBuckets"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class Copy:
         """An answer over all rows without those of other copies: of all of them for a list of runs, which has no
         time; for a claim of the earlier ones, which are over and due again. A row of a later one is wrong there.
         """
-        if operation not in _OVER_ALL_ROWS or not isinstance(outcome, Returned):
+        if operation not in OVER_ALL_ROWS or not isinstance(outcome, Returned):
             return outcome
         rows: Any = outcome.value
         if not is_array(rows):
@@ -62,7 +62,7 @@ def copies(specification: Specification, scenario: Scenario, count: int) -> Iter
 
 def apart(scenario: Scenario) -> bool:
     """Whether the clients of copies may meet at the same time: none of their operations is over all rows."""
-    return not any(call.operation in _OVER_ALL_ROWS for call in scenario.meeting)
+    return not any(call.operation in OVER_ALL_ROWS for call in scenario.meeting)
 
 
 def _copied(specification: Specification, program: Program, number: int) -> Program:
