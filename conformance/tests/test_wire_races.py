@@ -28,14 +28,14 @@ from storeproof.conformance.subscriptionraces import ONCE
 from storeproof.conformance.wirechecks import check_wire_cuts
 from storeproof.conformance.wireclient import WireClient
 from storeproof.conformance.wirekills import Round, struck
-from storeproof.conformance.wireload import crowd
+from storeproof.conformance.wireload import MOST_TOLD, crowd
 from storeproof.conformance.wirestage import WireStage
 from storeproof.conformance.wirestore import WireStore
 from storeproof.conformance.wiretarget import wire_target
 from storeproof.reference.model import Model, Outcome, Returned
 from storeproof.spec.loader import load
 from tests.test_wire_replays import LOOK, RACY, RIGHT, SAME_SIGNAL, replayed
-from tests.test_wire_verify import opened, target, verified
+from tests.test_wire_verify import CLAIMS, opened, target, verified
 
 HERE = Path(__file__).parent
 TWO_EVENTS: Program = tuple(
@@ -119,6 +119,24 @@ def test_what_was_told_hides_nothing_in_the_copies_that_met_with_it() -> None:
     assert first.histories < every.histories == 24
     assert every.failures == len(seen) > 1
     assert every.wrong is seen[0] is not None
+
+
+def test_what_was_told_hides_nothing_in_copies_of_a_claim_until_it_was_met_often() -> None:
+    scenario = Scenario(WORLDS["waiting"], CLAIMS[:2])
+    seen: list[Wrong | None] = []
+
+    def told_(found: Load) -> bool:
+        seen.append(found.wrong)
+        return len(seen) != 3
+
+    with opened("--fault", "two-owners") as (runner, found):
+        stage, model = found.stage(), runner.model
+        new = runner.wait(crowd(stage, model, scenario, 24, random.Random(1), None, told_))
+        assert new.failures == len(seen) == 3
+        assert new.wrong is seen[2] is not None
+        often = runner.wait(crowd(stage, model, scenario, 24, random.Random(1), None, told_))
+    assert often.failures == len(seen) - 3 == MOST_TOLD
+    assert often.wrong is seen[3] is not None
 
 
 def test_copies_that_were_read_are_out_of_the_way_of_later_ones(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import aclosing
 from dataclasses import replace
 from itertools import count
 
@@ -31,6 +32,8 @@ from storeproof.reference.model import Model, Outcome
 
 LONGEST_DELAY_S = 0.003
 """How much later than the others a client may begin."""
+MOST_TOLD = 8
+"""So many histories that were told before end the copies of a scenario that run one after the other."""
 
 
 async def crowd(
@@ -44,38 +47,57 @@ async def crowd(
 ) -> Load:
     """Runs so many copies of a scenario after one reset, until one history is wrong.
 
-    `avoidance` keeps the reading at the end away from rules that are known to fail. Where the copies have nothing to do
-    with each other, what was `told` before hides nothing: the others are judged as well.
+    `avoidance` keeps the reading at the end away from rules that are known to fail. What was `told` before hides
+    nothing: the other copies are judged as well; those that have to do with each other after one more reset, because
+    nobody knows what a wrong one left, and until it was met so often that little else is to be expected.
     """
     found = Load()
     every = list(copies(model.specification, scenario, number))
+    together = apart(scenario)
+    first: Load | None = None
     await stage.target.reset()
-    if apart(scenario):
-        problems = await asyncio.gather(*(_set_up(stage, model, copy.scenario.setup) for copy in every))
-        found.skipped = next((problem for problem in problems if problem), None)
-        if found.skipped is None:
-            met = [meet_over_wire(stage, copy.scenario, _delays(copy.scenario, source)) for copy in every]
-            encounters = await asyncio.gather(*met)
-            stages = await asyncio.gather(*(_read_ahead(stage, model, copy) for copy in every))
-            known: Load | None = None
-            for own, encounter in zip(stages, encounters, strict=True):
-                if not await _judged(own, model, encounter, found, avoidance):
-                    continue
-                if found.unknown is not None or not told(found):
-                    return found
-                known = known or replace(found)
-                found.wrong = None
-            if known is not None:
-                found.wrong, found.scenario, found.encounter = known.wrong, known.scenario, known.encounter
-        return found
+    async with aclosing((_met_together if together else _met_in_turn)(stage, model, every, source, found)) as met:
+        async for own, encounter in met:
+            if not await _judged(own, model, encounter, found, avoidance):
+                continue
+            if found.unknown is not None or not told(found):
+                return found
+            first = first or replace(found)
+            found.wrong = None
+            if not together:
+                if found.failures >= MOST_TOLD:
+                    break
+                await stage.target.reset()
+    if first is not None:
+        found.wrong, found.scenario, found.encounter = first.wrong, first.scenario, first.encounter
+    return found
+
+
+async def _met_together(
+    stage: WireStage, model: Model, every: Sequence[Copy], source: random.Random, found: Load
+) -> AsyncGenerator[tuple[_CopyStage, Encounter]]:
+    """All copies at once, which have nothing to do with each other; then each to be judged."""
+    problems = await asyncio.gather(*(_set_up(stage, model, copy.scenario.setup) for copy in every))
+    found.skipped = next((problem for problem in problems if problem), None)
+    if found.skipped is not None:
+        return
+    met = [meet_over_wire(stage, copy.scenario, _delays(copy.scenario, source)) for copy in every]
+    encounters = await asyncio.gather(*met)
+    stages = await asyncio.gather(*(_read_ahead(stage, model, copy) for copy in every))
+    for own, encounter in zip(stages, encounters, strict=True):
+        yield own, encounter
+
+
+async def _met_in_turn(
+    stage: WireStage, model: Model, every: Sequence[Copy], source: random.Random, found: Load
+) -> AsyncGenerator[tuple[_CopyStage, Encounter]]:
+    """One copy after the other, the latest first: what is due later no earlier claim takes."""
     for copy in reversed(every):
         found.skipped = await _set_up(stage, model, copy.scenario.setup)
         if found.skipped is not None:
-            return found
+            return
         encounter = await meet_over_wire(stage, copy.scenario, _delays(copy.scenario, source))
-        if await _judged(await _read_ahead(stage, model, copy), model, encounter, found, avoidance):
-            return found
-    return found
+        yield await _read_ahead(stage, model, copy), encounter
 
 
 async def again(
