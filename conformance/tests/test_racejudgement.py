@@ -7,9 +7,11 @@ from dataclasses import replace
 from typing import Any, cast
 
 import pytest
+from storeproof.conformance.avoidance import Avoidance
 from storeproof.conformance.catalogue import INSTANCES, WORLDS
 from storeproof.conformance.encounters import Encounter
 from storeproof.conformance.histories import Operation
+from storeproof.conformance.linearizability import Linearizable
 from storeproof.conformance.programs import Call, Program
 from storeproof.conformance.racejudgement import (
     Judge,
@@ -126,6 +128,31 @@ def test_a_read_of_two_moments_is_told_beside_any_number_of_operations(events: s
     verdict = asyncio.run(judge.judged(Encounter(tuple(history), (), (), (), None, None)))
     assert isinstance(verdict, Wrong)
     assert verdict.rules[0] == first
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_rows_in_an_order_that_is_known_to_be_wrong_hide_nothing(*, known: bool) -> None:
+    start = after(MODEL, WORLDS["waiting"])
+    claim_ = next(call for call in INSTANCES if call.operation == "claimDueTimers" and call.args["limit"] > 1)
+    look = Call("loadRun", {"runId": "r"})
+    backwards: Any = final_answer(start, claim_)
+    history = (
+        Operation(0, claim_, 0, 99, Returned(backwards[::-1])),
+        Operation(1, look, 1, 99, MODEL.step(start, "loadRun", look.args).outcome),
+    )
+    lost = (history[0], replace(history[1], outcome=Returned(None)))
+    avoidance = Avoidance(MODEL, frozenset({"claimDueTimers.order"} if known else ()))
+    scenario = Scenario(WORLDS["waiting"], ((claim_,), (look,)))
+    judge = Judge(MODEL, cast(Stage, None), scenario, start, Readings(avoidance=avoidance, writers=()))
+    right, wrong = (asyncio.run(judge.judged(Encounter(each, (), (), (), None, None))) for each in (history, lost))
+    assert isinstance(wrong, Wrong)
+    if known:
+        assert isinstance(right, Linearizable)
+        assert wrong.stuck == lost[1]
+    else:
+        assert isinstance(right, Wrong)
+        assert right.alone is not None
+        assert right.alone.rules == ("claimDueTimers.order",)
 
 
 def final_answer(state: State, call: Call) -> object:

@@ -115,6 +115,7 @@ class Judge:
         return verdict
 
     async def _judged(self, history: History, content: Hashable | None) -> Verdict:
+        history = self._in_order(history)
         finals = final_states(self.model, self.start, history)
         if isinstance(finals, Unknown):
             return finals
@@ -137,6 +138,25 @@ class Judge:
         if isinstance(found, Linearizable) and len(finals) == 1:
             self.readings.right.add(known)
         return found
+
+    def _in_order(self, history: History) -> History:
+        """With the rows of an answer in the contract's order where only that is wrong, and known to be: one client is
+        answered so too, and behind it everything else would be hidden.
+        """
+        avoided = self.readings.avoidance.rules if self.readings.avoidance else frozenset[str]()
+        if not any(misordered(self.model, [rule]) for rule in avoided):
+            return history
+        for _ in history:
+            found = check(self.model, self.start, history)
+            if not isinstance(found, Illegal):
+                break
+            stuck = history[found.stuck]
+            judgement = stuck.outcome and judge(self.model, found.state, stuck.call, found.expected, stuck.outcome)
+            if not judgement or not misordered(self.model, judgement.rules) or not avoided.issuperset(judgement.rules):
+                break
+            ordered = replace(stuck, outcome=found.expected.outcome)
+            history = tuple(ordered if each is stuck else each for each in history)
+        return history
 
     def _wrong(self, history: History, found: Illegal) -> Wrong:
         stuck = history[found.stuck]

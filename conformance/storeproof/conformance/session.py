@@ -71,7 +71,7 @@ class Session:
     left_out: int = 0
     """How many calls could not be made, because the way to the store does not carry their arguments."""
     misordered: set[str] = field(default_factory=set[str])
-    """Rules of order that a reading after a race was seen to break."""
+    """Rules of order that one client was seen to be answered against, where races were looked for."""
     known: Known = field(default_factory=Known)
     """What is known to fail: told apart, and kept out of everything else."""
     _told: Counter[tuple[str, tuple[str, ...], bool]] = field(
@@ -116,7 +116,7 @@ class Session:
 
     @property
     def reading_avoidance(self) -> Avoidance:
-        """The same for what races read at the end, where a wrong order of rows would hide everything else."""
+        """The same for what races answer and are read at the end: a wrong order of rows would hide everything else."""
         return Avoidance(self.model, self.known.rules | self.misordered)
 
     def seen_failing(self, rule: str) -> bool:

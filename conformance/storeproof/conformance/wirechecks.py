@@ -213,7 +213,7 @@ def _tell(session: Session, stage: WireStage, findings: RaceFindings, scenario: 
     """Made small by running it again and again. Where it does not come again at all, it is told as it was seen."""
     seen = tried(found)
     assert seen is not None
-    if findings.told_as_sequence(seen) or findings.told_before(seen):
+    if findings.told_before(seen) or findings.told_as_sequence(seen):
         return
     source = random.Random(session.seed)
 
