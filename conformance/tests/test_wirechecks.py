@@ -106,14 +106,22 @@ def test_a_torn_read_that_was_told_gets_no_more_chances_than_a_pair(monkeypatch:
     assert numbers == {told: {COPIES}, "getRunTimeline": {COPIES * MORE_READING}}
 
 
+def limit_of(scenario: Scenario) -> int:
+    return next(call.args["limit"] for call in scenario.meeting if {"limit", "leaseOwner"} <= call.args.keys())
+
+
 def test_a_claim_that_does_not_commute_gets_more_chances(monkeypatch: pytest.MonkeyPatch) -> None:
     numbers: dict[tuple[str, ...], set[int]] = defaultdict(set)
-    for scenario, number in drawn(monkeypatch, replace(PROFILE, pairs=0, worlds=3)):
+    crowds = drawn(monkeypatch, replace(PROFILE, pairs=0, worlds=3))
+    for scenario, number in crowds:
         if scenario.width == 2:
             numbers[tuple(sorted(call.operation for call in scenario.meeting))].add(number)
+    limited = [scenario for scenario, number in crowds if number == COPIES * MORE_CLAIMING and scenario.width == 2]
     often = {COPIES, COPIES * MORE_CLAIMING}  # in some worlds nothing is due
     assert numbers["claimDueScheduleBuckets", "markScheduleBucketStarted"] == often  # which answers nothing
     assert numbers["claimStaleRuns", "scheduleTimer"] == often
+    assert len(limited) > 40
+    assert set(map(limit_of, limited)) == {1}  # those with more take all that is due
     others = {name for pair, found in numbers.items() if found == {COPIES} for name in pair}
     assert others >= {"claimRun", "createRun", "deliverSignal", "listRuns"}
     claims = {"claimDueTimers", "claimStaleRuns", "claimDueScheduleBuckets"}
