@@ -18,7 +18,7 @@ from storeproof.conformance.runner import Runner
 from storeproof.conformance.scenarios import Scenario
 from storeproof.conformance.session import Session
 from storeproof.conformance.targets import resolve
-from storeproof.conformance.wirechecks import MORE_CLAIMING, MORE_READING, check_wire_histories
+from storeproof.conformance.wirechecks import MORE_CLAIMING, MORE_LIMITED, MORE_READING, check_wire_histories
 from storeproof.conformance.wirekills import LATEST, drawn_rounds
 from storeproof.conformance.wirestage import WireStage
 from storeproof.reference.model import Model
@@ -116,8 +116,8 @@ def test_a_claim_that_does_not_commute_gets_more_chances(monkeypatch: pytest.Mon
     for scenario, number in crowds:
         if scenario.width == 2:
             numbers[tuple(sorted(call.operation for call in scenario.meeting))].add(number)
-    limited = [scenario for scenario, number in crowds if number == COPIES * MORE_CLAIMING and scenario.width == 2]
-    often = {COPIES, COPIES * MORE_CLAIMING}  # in some worlds nothing is due
+    limited = [scenario for scenario, number in crowds if number == COPIES * MORE_LIMITED and scenario.width == 2]
+    often = {COPIES, COPIES * MORE_CLAIMING, COPIES * MORE_LIMITED}  # in some worlds nothing is due
     assert numbers["claimDueScheduleBuckets", "markScheduleBucketStarted"] == often  # which answers nothing
     assert numbers["claimStaleRuns", "scheduleTimer"] == often
     assert len(limited) > 40

@@ -38,10 +38,10 @@ PAIRS_A_READING, MOST_READING, MORE_READING, COPIES_READING = 7, 40, 8, 48
 """One read comes to so many pairs, and they are so many at most. Run and log beside two writes are read so many times
 as often as a pair is repeated, up to so often: they are torn in few of a hundred.
 """
-MORE_CLAIMING = 8
-"""A claim that reaches its limit, beside what it does not commute with, is repeated so many times as often. Which rows
-it takes may be decided twice, by a snapshot and by what is locked then; its copies run one after the other, where
-nothing makes that window longer, and one of Postgres was met in one of two hundred to six hundred.
+MORE_CLAIMING, MORE_LIMITED = 3, 8
+"""A claim over all rows, beside what it does not commute with, is repeated so many times as often: its copies run one
+after the other, where nothing makes a window longer. One that reaches its limit the more: which rows it takes may be
+decided twice, by a snapshot and by what is locked then, which on Postgres was met in one of two to six hundred.
 """
 KILLS_A_STORY = 10
 """So many kills come to one more failure that may be told, beyond the second: a store that forgets forgets everything,
@@ -100,7 +100,7 @@ def _crowds(session: Session, source: random.Random) -> list[tuple[Scenario, int
     torn, looks = (source.sample(each, min(len(each), most)) for each in (torn, looks))
     spared, copies = session.avoidance.scenarios, profile.copies
     repeated = [(each, copies) for each in spared([*looks, *thirds])]
-    repeated += [(each, copies * MORE_CLAIMING if _is_rare(session.model, each) else copies) for each in spared(pairs)]
+    repeated += [(each, copies * _chances(session.model, each)) for each in spared(pairs)]
     repeated += [(each, max(copies, min(copies * MORE_READING, COPIES_READING))) for each in spared(torn)]
     source.shuffle(repeated)
     return repeated
@@ -186,13 +186,16 @@ def _idle(model: Model, pair: Scenario) -> int:
     return len(pair.clients) - len(changing)
 
 
-def _is_rare(model: Model, pair: Scenario) -> bool:
-    """Whether one call is a claim over all rows whose limit it reaches, the other is none, and they do not commute."""
+def _chances(model: Model, pair: Scenario) -> int:
+    """How many times as often as others a pair is repeated: more where one call is a claim over all rows, the other is
+    none, and they do not commute.
+    """
     claims = [call for call in pair.meeting if call.operation in CLAIMS and call.operation in OVER_ALL_ROWS]
     if len(claims) != 1 or _commute(model, pair):
-        return False
+        return 1
     taken = model.step(after(model, pair.setup), claims[0].operation, claims[0].args).outcome
-    return isinstance(taken, Returned) and len(taken.value) == claims[0].args["limit"]
+    limited = isinstance(taken, Returned) and len(taken.value) == claims[0].args["limit"]
+    return MORE_LIMITED if limited else MORE_CLAIMING
 
 
 def _commute(model: Model, pair: Scenario) -> bool:
