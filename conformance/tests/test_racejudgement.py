@@ -155,7 +155,23 @@ def test_rows_in_an_order_that_is_known_to_be_wrong_hide_nothing(*, known: bool)
         assert right.alone.rules == ("claimDueTimers.order",)
 
 
-def final_answer(state: State, call: Call) -> object:
+def test_another_row_than_the_first_is_no_matter_of_order() -> None:
+    """The rule about the order also says which rows a limit takes; a claim that took others is not mended."""
+    start = after(MODEL, WORLDS["waiting"])
+    one, every = (
+        next(call for call in INSTANCES if call.operation == "claimDueTimers" and call.args["limit"] == limit)
+        for limit in (1, 9)
+    )
+    wrong: Any = final_answer(start, every)
+    answer = Operation(0, one, 0, 1, Returned([row for row in wrong if row != final_answer(start, one)[0]][:1]))
+    readings = Readings(avoidance=Avoidance(MODEL, frozenset({"claimDueTimers.order"})), writers=())
+    judge = Judge(MODEL, cast(Stage, None), Scenario(WORLDS["waiting"], ((one,),)), start, readings)
+    verdict = asyncio.run(judge.judged(Encounter((answer,), (), (), (), None, None)))
+    assert isinstance(verdict, Wrong)
+    assert verdict.stuck == answer
+
+
+def final_answer(state: State, call: Call) -> Any:
     outcome = MODEL.step(state, call.operation, call.args).outcome
     assert isinstance(outcome, Returned)
     return outcome.value

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from storeproof.conformance.avoidance import Avoidance
 from storeproof.conformance.closing import names_of, short_closing
 from storeproof.conformance.encounters import READER, Encounter, read
+from storeproof.conformance.equality import differences
 from storeproof.conformance.footprints import meets
 from storeproof.conformance.histories import History, Operation
 from storeproof.conformance.judgement import Judgement, decisive_rule, judge, misordered, show_outcome
@@ -20,7 +21,7 @@ from storeproof.conformance.linearizability import Illegal, Linearizable, Unknow
 from storeproof.conformance.programs import Call, Program
 from storeproof.conformance.scenarios import Scenario
 from storeproof.conformance.stages import Stage
-from storeproof.reference.model import Model, Returned, State
+from storeproof.reference.model import Model, Outcome, Returned, State
 from storeproof.reference.tables import freeze
 from storeproof.spec.jsonvalues import is_array, is_object
 from storeproof.spec.values import MAX_INTEGER
@@ -151,8 +152,10 @@ class Judge:
             if not isinstance(found, Illegal):
                 break
             stuck = history[found.stuck]
-            judgement = stuck.outcome and judge(self.model, found.state, stuck.call, found.expected, stuck.outcome)
-            if not judgement or not misordered(self.model, judgement.rules) or not avoided.issuperset(judgement.rules):
+            if stuck.outcome is None or not _same_rows(found.expected.outcome, stuck.outcome):
+                break
+            judgement = judge(self.model, found.state, stuck.call, found.expected, stuck.outcome)
+            if not judgement or not avoided.issuperset(judgement.rules):
                 break
             ordered = replace(stuck, outcome=found.expected.outcome)
             history = tuple(ordered if each is stuck else each for each in history)
@@ -228,6 +231,16 @@ class Judge:
 def _states(model: Model, start: State, operations: History) -> list[State]:
     finals = final_states(model, start, operations)
     return [] if isinstance(finals, Unknown) else [final.state for final in finals]
+
+
+def _same_rows(expected: Outcome, actual: Outcome) -> bool:
+    """Whether both are the same rows, in any order. No two rows of an answer are equal."""
+    rows = [
+        outcome.value for outcome in (expected, actual) if isinstance(outcome, Returned) and is_array(outcome.value)
+    ]
+    if len(rows) < 2 or len(rows[0]) != len(rows[1]):
+        return False
+    return all(any(not list(differences(row, other)) for other in rows[1]) for row in rows[0])
 
 
 def _two_owners(history: History) -> bool:
