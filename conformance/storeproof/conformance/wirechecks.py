@@ -191,7 +191,7 @@ def _chances(model: Model, pair: Scenario) -> int:
     if _commute(model, pair):
         return 1
     claims = [call for call in pair.meeting if call.operation in CLAIMS and call.operation in OVER_ALL_ROWS]
-    if len(claims) != 1:  # two claims meet in all that is due
+    if len(claims) != 1:  # none, or two, which meet in everything that is due
         return MORE_ORDERED
     taken = model.step(after(model, pair.setup), claims[0].operation, claims[0].args).outcome
     limited = isinstance(taken, Returned) and len(taken.value) == claims[0].args["limit"]
