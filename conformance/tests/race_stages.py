@@ -5,7 +5,7 @@ A factory's name is `tests.race_stages:sqlite.ClaimTwoWinners`, or `…:postgres
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Generator
+from collections.abc import AsyncGenerator, Callable, Generator, Iterable
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager, contextmanager
 from secrets import token_hex
 from types import SimpleNamespace
@@ -14,15 +14,20 @@ from typing import Any
 import psycopg
 from storeproof.adapters.d1 import D1Store
 from storeproof.adapters.postgres import PostgresStore
+from storeproof.conformance.catalogue import INSTANCES, WORLDS
 from storeproof.conformance.checks import CHECKS
 from storeproof.conformance.databases import PostgresTarget, SqliteTarget
 from storeproof.conformance.databasestages import InlineBinding
 from storeproof.conformance.embedded import embedded_url
 from storeproof.conformance.handbroken import overridden
 from storeproof.conformance.profiles import Profile
+from storeproof.conformance.programs import Call
 from storeproof.conformance.racechecks import opened_stage
+from storeproof.conformance.racejudgement import Readings
+from storeproof.conformance.races import Exploration, explore
 from storeproof.conformance.report import FailureReport
 from storeproof.conformance.runner import Runner
+from storeproof.conformance.scenarios import Scenario
 from storeproof.conformance.session import Session
 from storeproof.conformance.stages import Stage
 from storeproof.conformance.targets import Reopenable, Target
@@ -80,6 +85,27 @@ def racy(backend: Backend, name: str) -> Racy:
     """The store of that name."""
     [found] = [each for each in RACY if (each.backend, each.name) == (backend, name)]
     return found
+
+
+def beside(world: str, *clients: Call) -> Scenario:
+    return Scenario(WORLDS[world], tuple((call,) for call in clients))
+
+
+def instances(operation: str, run: str = "r") -> list[Call]:
+    """Those that are not about another run."""
+    others = {"r", "q", "n"} - {run}
+    return [call for call in INSTANCES if call.operation == operation and call.args.get("runId") not in others]
+
+
+def explored(stage: Stage, scenarios: Iterable[Scenario], readings: Readings) -> Callable[[], Any]:
+    async def every() -> list[Exploration]:
+        return [await explore(stage, MODEL, scenario, readings) for scenario in scenarios]
+
+    return every
+
+
+def instance(operation: str, place: int = 0) -> Call:
+    return instances(operation)[place]
 
 
 Factory = Callable[[], AbstractAsyncContextManager[Reopenable]]
