@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from storeproof.conformance import wirechecks
+from storeproof.conformance import racefindings, wirechecks
 from storeproof.conformance.catalogue import INSTANCES, WORLDS
 from storeproof.conformance.cutblame import ACKNOWLEDGED, CUT
 from storeproof.conformance.encounterload import Load
@@ -166,6 +166,28 @@ def test_rows_that_come_in_any_order_are_no_race_and_hide_none() -> None:
         assert {failure.rules[0] for failure in session.failures} == {"claimDueTimers.order"}
         assert session.evidence[LINEARIZABLE]["histories"] > 100
         assert session.misordered == {"claimDueTimers.order"}
+
+
+def test_an_order_that_one_client_was_told_of_is_no_work_of_a_kill(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where it comes by chance, and in no program that one client runs to see whether the kill is needed."""
+    rounds = [Round(Scenario(WORLDS["waiting"], (TWO_EVENTS,)), 1, 0.0, retried=False) for _ in range(6)]
+
+    def drawn(*_: object) -> list[Round]:
+        return rounds
+
+    monkeypatch.setattr(wirechecks, "drawn_rounds", drawn)
+    monkeypatch.setattr(racefindings, "TRIES_ALONE", 0)
+    with opened("--journal", str(tmp_path / "journal"), "--fault", "any-order", "--seed", "3") as (runner, found):
+        session = Session(runner, Profile("few", 1, 30, kills=len(rounds)), 1)
+        for _ in range(20):
+            session.exercise((*WORLDS["waiting"], *CLAIMS[1]), "sequences")
+        assert [failure.rules for failure in session.failures] == [["claimDueTimers.order"]]
+        check_wire_cuts(session, found.stage())
+    assert [failure.rules for failure in session.failures] == [["claimDueTimers.order"]]
+    assert session.misordered == {"claimDueTimers.order"}
+    assert session.cut_points > 0
 
 
 def test_a_race_beside_a_kill_is_told_as_a_race_and_ends_nothing(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import replace
 from typing import Any, cast
 
@@ -23,6 +23,7 @@ from storeproof.conformance.wirechecks import (
     MORE_LIMITED,
     MORE_ORDERED,
     MORE_READING,
+    MORE_REORDERED,
     check_wire_histories,
 )
 from storeproof.conformance.wirekills import LATEST, drawn_rounds
@@ -133,6 +134,24 @@ def test_what_does_not_commute_gets_more_chances_and_claims_most(monkeypatch: py
     claims = {"claimDueTimers", "claimStaleRuns", "claimDueScheduleBuckets"}
     of_claims = [pair for pair, found in numbers.items() if max(found) > COPIES * MORE_ORDERED]
     assert all(len(claims & set(pair)) == 1 for pair in of_claims)
+
+
+def test_a_claim_that_an_order_decides_gets_more_crowds_until_it_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    profile = replace(PROFILE, pairs=0, worlds=3)
+    crowds = drawn(monkeypatch, profile)
+    seen = Counter(scenario.as_python() for scenario, _ in crowds)
+    often = [(scenario, number) for scenario, number in crowds if seen[scenario.as_python()] > 1]
+    assert len(often) == 4 * (1 + MORE_REORDERED)
+    assert {number for _, number in often} == {COPIES * MORE_LIMITED}
+    assert {tuple(sorted(call.operation for call in scenario.meeting)) for scenario, _ in often} == {
+        ("claimStaleRuns", "scheduleTimer")
+    }
+
+    def has_told(findings: RaceFindings, rule: str, operation: str) -> bool:
+        return (rule, operation) == ("claimStaleRuns.omission", "claimStaleRuns")
+
+    monkeypatch.setattr(RaceFindings, "has_told", has_told)
+    assert len(drawn(monkeypatch, profile)) == len(crowds) - 4 * MORE_REORDERED
 
 
 def test_two_of_three_kills_cut_off_one_operation_of_several_rows() -> None:

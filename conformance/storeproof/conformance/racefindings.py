@@ -6,7 +6,7 @@ Knows neither schedules nor cuts; a check says how a smaller scenario is tried.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import combinations, permutations
 
@@ -69,6 +69,10 @@ class RaceFindings:
             self.session.misordered.update(found.wrong.rules)
             return self._told_alone(found)
         alone = found.wrong.alone
+        if alone and found.wrong.disordered and self._told_of_one(alone.rules):
+            self.session.misordered.update(alone.rules)
+            self._sequential += 1
+            return True
         # Rows come in a wrong order by chance: once is not enough to say that one client gets them in the right one.
         tries = TRIES_ALONE if alone and misordered(self.session.model, alone.rules) else 1
         for calls in _orders(found.encounter.history):
@@ -77,6 +81,11 @@ class RaceFindings:
                 self._sequential += 1
                 return True
         return False
+
+    def _told_of_one(self, rules: Iterable[str]) -> bool:
+        """Whether one client was told to be answered against them: then nobody else is needed for it, nor a kill."""
+        failures = *self.session.failures, *self.session.known.failures
+        return any(not each.clients and {*rules} <= {*each.rules} for each in failures)
 
     def _wrong_alone(self, program: Program) -> bool:
         """Whether one client is answered wrongly. Rows that the reading at the end shows in a wrong order are told, and

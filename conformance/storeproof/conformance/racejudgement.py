@@ -50,6 +50,8 @@ class Wrong:
     """What fits nowhere, where it is one operation."""
     alone: Judgement | None = None
     """What is wrong with its answer after `order`, whoever else was at work."""
+    disordered: bool = False
+    """Whether it answered the right rows in a wrong order."""
 
 
 Verdict = Linearizable | Wrong | Unknown
@@ -168,7 +170,8 @@ class Judge:
         judgement = judge(self.model, found.state, stuck.call, found.expected, stuck.outcome)
         what = "no order of these operations gives these answers: "
         rules = [*self._specific(history, found, stuck), LINEARIZABLE, *self._operations(history, found, stuck)]
-        if reading and judgement and misordered(self.model, judgement.rules):  # nobody was at work: that is no race
+        of_order = judgement is not None and misordered(self.model, judgement.rules)
+        if reading and judgement and of_order:  # nobody was at work: that is no race
             what, rules = "", [*judgement.rules]
         what += "reading the state afterwards, " if reading else ""
         why = judgement.message if judgement else "nothing excuses the rows that were left out"
@@ -182,6 +185,7 @@ class Judge:
             reading,
             stuck,
             judgement,
+            of_order and _same_rows(found.expected.outcome, stuck.outcome),
         )
 
     def _specific(self, history: History, found: Illegal, stuck: Operation) -> list[str]:

@@ -11,15 +11,18 @@ from collections import Counter
 from collections.abc import Hashable, Sequence
 from functools import partial
 from operator import itemgetter
+from typing import NamedTuple
 
 from storeproof.conformance.encounterload import Load, drawn_loads
 from storeproof.conformance.failures import require_verdict
 from storeproof.conformance.footprints import meets
+from storeproof.conformance.programs import Call
 from storeproof.conformance.racechecks import wanted
 from storeproof.conformance.racefailures import FEW
 from storeproof.conformance.racefindings import RaceFindings
 from storeproof.conformance.racejudgement import CLAIMS, SNAPSHOTS
 from storeproof.conformance.races import Tried, after, drawn_scenarios, pair_scenarios, reading_scenarios
+from storeproof.conformance.relation import written
 from storeproof.conformance.scenarios import Scenario
 from storeproof.conformance.session import MOST_SHRINKING_S, Session
 from storeproof.conformance.wirecopies import OVER_ALL_ROWS
@@ -28,6 +31,7 @@ from storeproof.conformance.wireload import again, crowd
 from storeproof.conformance.wirestage import WireStage
 from storeproof.reference.model import Model, Outcome, Returned
 from storeproof.reference.tables import freeze
+from storeproof.spec.values import MAX_INTEGER
 
 HISTORIES = "histories"
 CUTS = "cuts"
@@ -41,7 +45,12 @@ as often as a pair is repeated, up to so often: they are torn in few of a hundre
 MORE_ORDERED, MORE_CLAIMING, MORE_LIMITED = 2, 3, 5
 """Two calls that do not commute are repeated so many times as often as others. If one of them is a claim over all rows,
 the copies run one after the other, where nothing makes a window longer: more often. If it reaches its limit, which rows
-it takes may be decided twice, by a snapshot and by what is locked then: on Postgres that was met in one of 150 to 600.
+it takes may be decided twice, by a snapshot and by what is locked then.
+"""
+MORE_REORDERED = 7
+"""So many further crowds has a claim that takes other rows only because the other call changed their order, until that
+is told. A store may take the order from its snapshot and the rows as they are when it locks them; Postgres was met at it
+in one of 150 to 600 copies.
 """
 KILLS_A_STORY = 10
 """So many kills come to one more failure that may be told, beyond the second: a store that forgets forgets everything,
@@ -53,28 +62,44 @@ KILLS_AGAIN = 4
 """How often a smaller scenario is tried whose process is killed."""
 
 
+class Crowd(NamedTuple):
+    """So many copies of a scenario; `then` so many, once a failure was `told` by that rule of that operation."""
+
+    scenario: Scenario
+    copies: int
+    told: tuple[str, str] | None = None
+    then: int = 0
+
+
 def check_wire_histories(session: Session, stage: WireStage) -> None:
     """Pairs that may meet in a row, all of them or the likeliest, many times each; then more operations, then loads."""
     source = random.Random(session.seed)
-    todo = _crowds(session, source)
     loads = [session.avoidance.load(each) for each in drawn_loads(session.seed, session.profile.loads)]
-    todo += [(each, 0) for each in loads]
+    todo: list[Crowd | Scenario] = [*_crowds(session, source), *loads]
     findings = RaceFindings(session, HISTORIES)
-    for index, (scenario, number) in enumerate(todo):
+    for index, each in enumerate(todo):
         if findings.enough:
             return
-        avoidance = session.reading_avoidance
-        number = min(number, session.profile.copies) if _told_torn(findings, scenario) else number
-        if number:
-            running = crowd(stage, session.model, scenario, number, source, avoidance, partial(_is_known, findings))
-        else:
-            running = again(stage, session.model, scenario, LOAD_TRIES, source, avoidance=avoidance)
-        found = session.runner.wait(running)
+        found = _met(session, stage, findings, each, source)
         require_verdict("a history", found.unknown)
         findings.exercised(found.rules)
         if found.wrong is not None:
-            _tell(session, stage, findings, scenario, found)
+            _tell(session, stage, findings, each.scenario if isinstance(each, Crowd) else each, found)
         session.tell(HISTORIES, index + 1, len(todo))
+
+
+def _met(
+    session: Session, stage: WireStage, findings: RaceFindings, each: Crowd | Scenario, source: random.Random
+) -> Load:
+    """What the copies of a crowd came to, or the repetitions of a load."""
+    model, avoidance = session.model, session.reading_avoidance
+    if not isinstance(each, Crowd):
+        return session.runner.wait(again(stage, model, each, LOAD_TRIES, source, avoidance=avoidance))
+    number = each.then if each.told and findings.has_told(*each.told) else each.copies
+    if not number:
+        return Load()
+    known = partial(_is_known, findings)
+    return session.runner.wait(crowd(stage, model, each.scenario, number, source, avoidance, known))
 
 
 def _is_known(findings: RaceFindings, found: Load) -> bool:
@@ -82,13 +107,8 @@ def _is_known(findings: RaceFindings, found: Load) -> bool:
     return seen is not None and findings.known(seen) is not None
 
 
-def _told_torn(findings: RaceFindings, scenario: Scenario) -> bool:
-    """Whether the first client's last call was told to see two moments at once, so that it needs no more chances."""
-    return findings.has_told("reads.snapshot", scenario.clients[0][-1].operation)
-
-
-def _crowds(session: Session, source: random.Random) -> list[tuple[Scenario, int]]:
-    """Scenarios in any order, each with how many copies of it are run."""
+def _crowds(session: Session, source: random.Random) -> list[Crowd]:
+    """In any order."""
     profile = session.profile
     pairs = [each for each in pair_scenarios(session.model, profile.worlds) if _suspicious(session, each)]
     pairs = _likeliest(session.model, pairs, profile.pairs or len(pairs), source)
@@ -99,11 +119,18 @@ def _crowds(session: Session, source: random.Random) -> list[tuple[Scenario, int
     most = min(MOST_READING, (profile.pairs or len(pairs)) // PAIRS_A_READING)
     torn, looks = (source.sample(each, min(len(each), most)) for each in (torn, looks))
     spared, copies = session.avoidance.scenarios, profile.copies
-    repeated = [(each, copies) for each in spared([*looks, *thirds])]
-    repeated += [(each, copies * _chances(session.model, each)) for each in spared(pairs)]
-    repeated += [(each, max(copies, min(copies * MORE_READING, COPIES_READING))) for each in spared(torn)]
-    source.shuffle(repeated)
-    return repeated
+    crowds = [Crowd(each, copies) for each in spared([*looks, *thirds])]
+    for each in spared(torn):
+        told = "reads.snapshot", each.clients[0][-1].operation
+        crowds.append(Crowd(each, max(copies, min(copies * MORE_READING, COPIES_READING)), told, copies))
+    for each in spared(pairs):
+        crowds.append(Crowd(each, copies * _chances(session.model, each)))
+        claim = _claim(each)
+        if claim and _reordered(session.model, each, claim):
+            told = f"{claim.operation}.omission", claim.operation
+            crowds += [Crowd(each, copies * MORE_LIMITED, told)] * MORE_REORDERED
+    source.shuffle(crowds)
+    return crowds
 
 
 def check_wire_cuts(session: Session, stage: WireStage) -> None:
@@ -190,12 +217,32 @@ def _chances(model: Model, pair: Scenario) -> int:
     """How many times as often as others a pair is repeated."""
     if _commute(model, pair):
         return 1
-    claims = [call for call in pair.meeting if call.operation in CLAIMS and call.operation in OVER_ALL_ROWS]
-    if len(claims) != 1:  # none, or two, which meet in everything that is due
+    claim = _claim(pair)
+    if claim is None:
         return MORE_ORDERED
-    taken = model.step(after(model, pair.setup), claims[0].operation, claims[0].args).outcome
-    limited = isinstance(taken, Returned) and len(taken.value) == claims[0].args["limit"]
+    taken = model.step(after(model, pair.setup), claim.operation, claim.args).outcome
+    limited = isinstance(taken, Returned) and len(taken.value) == claim.args["limit"]
     return MORE_LIMITED if limited else MORE_CLAIMING
+
+
+def _claim(pair: Scenario) -> Call | None:
+    """The claim over all rows. None where there is none; nor of two, which meet in everything that is due."""
+    claims = [call for call in pair.meeting if call.operation in CLAIMS and call.operation in OVER_ALL_ROWS]
+    return claims[0] if len(claims) == 1 else None
+
+
+def _reordered(model: Model, pair: Scenario, claim: Call) -> bool:
+    """Whether the claim takes other rows after the other call, and without a limit it takes the same."""
+    [other] = [call for call in pair.meeting if call is not claim]
+    start = after(model, pair.setup)
+    states = start, model.step(start, other.operation, other.args).state
+
+    def differs(limit: int) -> bool:
+        args = {**claim.args, "limit": limit}
+        first, later = (model.step(state, claim.operation, args).state for state in states)
+        return written(model.specification, states[0], first) != written(model.specification, states[1], later)
+
+    return differs(claim.args["limit"]) and not differs(MAX_INTEGER)
 
 
 def _commute(model: Model, pair: Scenario) -> bool:
