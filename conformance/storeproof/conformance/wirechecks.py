@@ -49,8 +49,8 @@ it takes may be decided twice, by a snapshot and by what is locked then.
 """
 MORE_REORDERED = 7
 """So many further crowds has a claim that takes other rows only because the other call changed their order, until that
-is told. A store may take the order from its snapshot and the rows as they are when it locks them; Postgres was met at it
-in one of 150 to 600 copies.
+is told. A store may take the order from its snapshot and the rows as they are when it locks them; Postgres was met at
+it in one of 150 to 600 copies.
 """
 KILLS_A_STORY = 10
 """So many kills come to one more failure that may be told, beyond the second: a store that forgets forgets everything,
