@@ -10,6 +10,7 @@ import random
 import shlex
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from storeproof.conformance import racefindings, wirechecks
@@ -25,7 +26,7 @@ from storeproof.conformance.runner import Runner
 from storeproof.conformance.scenarios import Scenario
 from storeproof.conformance.session import Session
 from storeproof.conformance.subscriptionraces import ONCE
-from storeproof.conformance.wirechecks import check_wire_cuts
+from storeproof.conformance.wirechecks import Crowd, check_wire_cuts, check_wire_histories
 from storeproof.conformance.wireclient import WireClient
 from storeproof.conformance.wirekills import Round, struck
 from storeproof.conformance.wireload import MOST_TOLD, crowd
@@ -119,6 +120,26 @@ def test_what_was_told_hides_nothing_in_the_copies_that_met_with_it() -> None:
     assert first.histories < every.histories == 24
     assert every.failures == len(seen) > 1
     assert every.wrong is seen[0] is not None
+
+
+def test_what_is_new_hides_nothing_in_the_copies_that_met_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    loads: list[Load] = []
+
+    def crowds(*_: object) -> list[Crowd]:
+        return [Crowd(SAME_SIGNAL, 24)]
+
+    async def seen(*given: Any) -> Load:
+        loads.append(await crowd(*given))
+        return loads[-1]
+
+    monkeypatch.setattr(wirechecks, "_crowds", crowds)
+    monkeypatch.setattr(wirechecks, "crowd", seen)
+    with opened(*RACY) as (runner, found):
+        session = Session(runner, Profile("few", 1, 30), 1)
+        check_wire_histories(session, found.stage())
+    assert [failure.rules[0] for failure in session.failures] == [LINEARIZABLE]
+    assert [each.failures > 1 for each in loads] == [False, True]
+    assert loads[0].histories < loads[1].histories == 24
 
 
 def test_what_was_told_hides_nothing_in_copies_of_a_claim_until_it_was_met_often() -> None:

@@ -12,7 +12,7 @@ from storeproof.conformance.encounterload import Load
 from storeproof.conformance.footprints import meets
 from storeproof.conformance.profiles import PROFILES, Profile
 from storeproof.conformance.racefindings import RaceFindings
-from storeproof.conformance.racejudgement import SNAPSHOTS
+from storeproof.conformance.racejudgement import SNAPSHOTS, Wrong
 from storeproof.conformance.races import after, pair_scenarios
 from storeproof.conformance.runner import Runner
 from storeproof.conformance.scenarios import Scenario
@@ -38,13 +38,13 @@ MODEL = Model(load())
 Crowds = list[tuple[Scenario, int]]
 
 
-def drawn(monkeypatch: pytest.MonkeyPatch, profile: Profile = PROFILE) -> Crowds:
-    """Every scenario that would have been run, with how many copies of it."""
+def drawn(monkeypatch: pytest.MonkeyPatch, profile: Profile = PROFILE, wrong: Wrong | None = None) -> Crowds:
+    """Every scenario that would have been run, with how many copies of it; each is as wrong as that."""
     crowds: Crowds = []
 
     async def crowd(stage: WireStage, model: Model, scenario: Scenario, number: int, *_: Any) -> Load:
         crowds.append((scenario, number))
-        return Load()
+        return Load(wrong=wrong)
 
     monkeypatch.setattr(wirechecks, "crowd", crowd)
     runner = Runner(resolve("memory:", load()), MODEL)
@@ -152,6 +152,22 @@ def test_a_claim_that_an_order_decides_gets_more_crowds_until_it_is_told(monkeyp
 
     monkeypatch.setattr(RaceFindings, "has_told", has_told)
     assert len(drawn(monkeypatch, profile)) == len(crowds) - 4 * MORE_REORDERED
+
+
+def test_a_crowd_that_a_new_failure_ended_comes_once_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For what the other copies show. What is told only after it was made small is not new a second time."""
+    told: list[Scenario] = []
+
+    def tell(_: Session, __: WireStage, ___: RaceFindings, scenario: Scenario, ____: Load) -> bool:
+        told.append(scenario)
+        return told.count(scenario) == 1
+
+    monkeypatch.setattr(wirechecks, "_tell", tell)
+    once = drawn(monkeypatch)
+    assert told == []
+    twice = drawn(monkeypatch, wrong=cast(Wrong, "wrong"))
+    assert twice == [each for each in once for _ in range(2)]
+    assert told == [scenario for scenario, _ in twice]
 
 
 def test_two_of_three_kills_cut_off_one_operation_of_several_rows() -> None:

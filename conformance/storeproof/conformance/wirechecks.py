@@ -78,13 +78,17 @@ def check_wire_histories(session: Session, stage: WireStage) -> None:
     todo: list[Crowd | Scenario] = [*_crowds(session, source), *loads]
     findings = RaceFindings(session, HISTORIES)
     for index, each in enumerate(todo):
-        if findings.enough:
-            return
-        found = _met(session, stage, findings, each, source)
-        require_verdict("a history", found.unknown)
-        findings.exercised(found.rules)
-        if found.wrong is not None:
-            _tell(session, stage, findings, each.scenario if isinstance(each, Crowd) else each, found)
+        more = True
+        while more:
+            if findings.enough:
+                return
+            found = _met(session, stage, findings, each, source)
+            require_verdict("a history", found.unknown)
+            findings.exercised(found.rules)
+            scenario = each.scenario if isinstance(each, Crowd) else each
+            new = found.wrong is not None and _tell(session, stage, findings, scenario, found)
+            # A failure that was new ended its crowd: once more, for what the other copies may show.
+            more = new and isinstance(each, Crowd)
         session.tell(HISTORIES, index + 1, len(todo))
 
 
@@ -263,12 +267,14 @@ def _unlikeness(pair: Scenario) -> int:
     return 0 if one == other else 1 if one.operation == other.operation else 2
 
 
-def _tell(session: Session, stage: WireStage, findings: RaceFindings, scenario: Scenario, found: Load) -> None:
-    """Made small by running it again and again. Where it does not come again at all, it is told as it was seen."""
+def _tell(session: Session, stage: WireStage, findings: RaceFindings, scenario: Scenario, found: Load) -> bool:
+    """Whether it was new and is told now. It is made small by running it again and again; where it does not come again
+    at all, it is told as it was seen.
+    """
     seen = tried(found)
     assert seen is not None
     if findings.told_before(seen) or findings.told_as_sequence(seen):
-        return
+        return False
     source = random.Random(session.seed)
 
     def once_more(smaller: Scenario) -> Tried | None:
@@ -279,6 +285,7 @@ def _tell(session: Session, stage: WireStage, findings: RaceFindings, scenario: 
     alone = once_more(scenario) if scenario.width <= FEW else None
     until = time.monotonic() + (MOST_SHRINKING_S if scenario.width <= FEW else MOST_NARROWING_S)
     findings.add(alone or seen, lambda smaller: once_more(smaller) if time.monotonic() < until else None)
+    return findings.known(seen) is not None
 
 
 def tried(found: Load) -> Tried | None:
