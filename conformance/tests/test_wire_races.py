@@ -57,6 +57,17 @@ def test_an_operation_that_is_kept_by_half_is_found(tmp_path: Path) -> None:
     assert (right.wrong, right.unknown, right.cuts) == (None, None, 1)
 
 
+def test_what_was_only_in_flight_is_not_blamed_for_a_half(tmp_path: Path) -> None:
+    timer: Program = (
+        next(call for call in INSTANCES if call.operation == "scheduleTimer" and call.args["runId"] == "n"),
+    )
+    round_ = Round(Scenario(WORLDS["waiting"], (timer, TWO_EVENTS, LOOK)), 2, 0.0, retried=False)
+    with opened("--journal", str(tmp_path / "half"), "--fault", "half") as (runner, found):
+        wrong = runner.wait(struck(found.stage(), runner.model, round_)).wrong
+    assert wrong is not None
+    assert wrong.wrong.rules == (CUT, LINEARIZABLE, "appendEvents.appended")
+
+
 def test_who_hears_an_answer_while_the_process_dies_calls_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
     kill = WireClient.kill
 

@@ -209,7 +209,7 @@ def _blamed(model: Model, scenario: Scenario, wrong: Wrong, round_: Round) -> Wr
     lost = _forgotten(model, scenario, wrong)
     retried = round_.retried and not lost
     rules = [ACKNOWLEDGED] if lost else [CONVERGES, CUT] if retried else [CUT]
-    rules += [rule for rule in wrong.rules if len(scenario.clients) > 1 or rule != LINEARIZABLE]
+    rules += [rule for rule in _near(model, scenario, wrong) if len(scenario.clients) > 1 or rule != LINEARIZABLE]
     start = after(model, scenario.setup)
     blamed = _suspect(model, scenario, wrong, lost=lost)
     rules.append(decisive_rule(model.specification, blamed.operation, model.step(start, blamed.operation, blamed.args)))
@@ -218,6 +218,16 @@ def _blamed(model: Model, scenario: Scenario, wrong: Wrong, round_: Round) -> Wr
     again = ", and what was cut off called again" if round_.retried else ""
     problem = wrong.message.removeprefix("no order of these operations gives these answers: ")
     return replace(wrong, rules=tuple(dict.fromkeys(rules)), message=f"{how}{again}: {problem}")
+
+
+def _near(model: Model, scenario: Scenario, wrong: Wrong) -> list[str]:
+    """The rules without those of operations that have nothing to do with what fits nowhere, and were only in flight."""
+    if wrong.stuck is None:
+        return [*wrong.rules]
+    stuck = wrong.stuck.call
+    near = {call.operation for call in scenario.meeting if meets(model.specification, call, stuck)} | {stuck.operation}
+    far = {call.operation for call in scenario.meeting} - near
+    return [rule for rule in wrong.rules if model.specification.rules[rule].operation not in far]
 
 
 def _suspect(model: Model, scenario: Scenario, wrong: Wrong, *, lost: bool) -> Call:
