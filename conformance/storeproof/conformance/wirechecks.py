@@ -37,6 +37,10 @@ HISTORIES = "histories"
 CUTS = "cuts"
 TRIES_AGAIN = 25
 """Repetitions of a smaller scenario before it counts as right."""
+TRIES_NARROWING, MOST_NARROWING_S = 100, 120.0
+"""The same where the smaller scenario is two calls of many, which few of the pairs show, and those seldom; and seconds
+for all of it.
+"""
 LOAD_TRIES = 3
 PAIRS_A_READING, MOST_READING, MORE_READING, COPIES_READING = 7, 40, 8, 48
 """One read comes to so many pairs, and they are so many at most. Run and log beside two writes are read so many times
@@ -56,8 +60,6 @@ KILLS_A_STORY = 10
 """So many kills come to one more failure that may be told, beyond the second: a store that forgets forgets everything,
 and each failure takes long to be made small, because processes take long to start.
 """
-MOST_NARROWING_S = 40.0
-"""Seconds for making a history of many calls small."""
 KILLS_AGAIN = 4
 """How often a smaller scenario is tried whose process is killed."""
 
@@ -275,15 +277,16 @@ def _tell(session: Session, stage: WireStage, findings: RaceFindings, scenario: 
     assert seen is not None
     if findings.told_before(seen) or findings.told_as_sequence(seen):
         return False
-    source = random.Random(session.seed)
+    source, few = random.Random(session.seed), scenario.width <= FEW
+    tries, most_s = (TRIES_AGAIN, MOST_SHRINKING_S) if few else (TRIES_NARROWING, MOST_NARROWING_S)
 
     def once_more(smaller: Scenario) -> Tried | None:
-        running = again(stage, session.model, smaller, TRIES_AGAIN, source, avoidance=session.reading_avoidance)
+        running = again(stage, session.model, smaller, tries, source, avoidance=session.reading_avoidance)
         return tried(session.runner.wait(running))
 
     # Of many calls the whole comes again less often than two of them do, and takes longer.
-    alone = once_more(scenario) if scenario.width <= FEW else None
-    until = time.monotonic() + (MOST_SHRINKING_S if scenario.width <= FEW else MOST_NARROWING_S)
+    alone = once_more(scenario) if few else None
+    until = time.monotonic() + most_s
     findings.add(alone or seen, lambda smaller: once_more(smaller) if time.monotonic() < until else None)
     return findings.known(seen) is not None
 
