@@ -32,7 +32,6 @@ def rows(state: State, call: Call) -> list[Any]:
 
 
 # Runs `r` and `s` each with a due timer.
-
 TIMERS = run_setup(MODEL, (create("r"), pause("r"), timer("r", "x", 0), timer("r", "y", 0), timer("s", "x", 0)))
 CLAIM = claim("claimDueTimers", "a", 9)
 DUE = rows(TIMERS, CLAIM)

@@ -1,4 +1,4 @@
-"""Stages of the reference adapters and of the racy stores, as the checks open them; and factories for the command.
+"""Stages of the reference adapters and of the racy stores, what may meet on them, and factories for the command.
 
 A factory's name is `tests.race_stages:sqlite.ClaimTwoWinners`, or `…:postgresql.…`.
 """
