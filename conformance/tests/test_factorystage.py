@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import time
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -126,6 +128,24 @@ def test_a_dead_client_leaves_all_or_nothing(name: str) -> None:
     torn = [(when, False) for _ in range(len(found) // 2 - 1) for when in ("before", "after")]
     assert found == [*torn, ("before", False), ("after", True)]
     assert len(torn) >= 4
+
+
+def test_however_long_closing_takes_the_dead_hold_no_lock(monkeypatch: pytest.MonkeyPatch) -> None:
+    def slowly() -> list[Any]:
+        time.sleep(1.3)  # in the thread of the dead client's connection
+        return objects()
+
+    objects = gc.get_objects
+    monkeypatch.setattr(gc, "get_objects", slowly)
+    alone = Scenario((_CREATE,), ((_CLAIMS[0],), (Call("loadRun", {"runId": "r"}),)))
+
+    async def work(stage: FactoryStage) -> Encounter:
+        await stage.prepare(alone.setup)
+        return await meet(stage, alone, Replay(()).choose, Cut(0, 0, "after"))
+
+    cut = staged(FACTORIES["aiosqlite"](True), work)
+    assert cut.dead == 0
+    assert isinstance(cut.history[-1].outcome, Returned)
 
 
 async def judged(stage: FactoryStage, scenario: Scenario, encounter: Encounter) -> Verdict:

@@ -29,6 +29,9 @@ IDLE_TRIES = 40
 
 _EXECUTES = ("execute", "executemany", "executescript", "_execute_fetchall", "_execute_insert")
 
+_LOOKS_S = 0.05
+"""Seconds after which it is looked whether the thread that closes a dead client's file is still there."""
+
 Send: TypeAlias = Callable[[Callable[[], Any]], Awaitable[Any]]
 """Runs a function in the connection's thread."""
 
@@ -205,4 +208,7 @@ def _finish(connection: Any) -> None:
             over.set()
 
     connection._tx.put_nowait((asyncio.get_running_loop().create_future(), close))
-    over.wait(1)
+    thread: threading.Thread = getattr(connection, "_thread", connection)  # itself one before aiosqlite 0.22
+    # However long that takes: going on before, the living would meet a lock that no process of theirs holds.
+    while thread.is_alive() and not over.wait(_LOOKS_S):
+        pass
