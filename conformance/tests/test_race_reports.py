@@ -1,70 +1,24 @@
-"""What is told of races and cuts: short enough to read, whole in the files, and harmless whatever the values hold."""
+"""What is told of races and cuts: short enough to read, and whole in the files. `test_hostile_reports` has the rest."""
 
 from __future__ import annotations
 
 import json
-import unicodedata
-from functools import cache
-from io import StringIO
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
 import pytest
-from rich.cells import cell_len
-from rich.console import Console
 from storeproof.conformance.failuretext import failure_text
 from storeproof.conformance.junit import junit_xml
 from storeproof.conformance.profiles import Profile
-from storeproof.conformance.programs import Call
-from storeproof.conformance.racefailures import told
-from storeproof.conformance.racejudgement import Readings
-from storeproof.conformance.races import explore, rerun
-from storeproof.conformance.report import FailureReport, PairReport, Report, RuleReport, RunMoment, reports_json
-from storeproof.conformance.repro import load, save, scenario_of
-from storeproof.conformance.scenarios import Scenario
-from storeproof.conformance.terminal import print_reports
+from storeproof.conformance.report import PairReport, Report, reports_json
+from storeproof.conformance.repro import save
 from storeproof.conformance.verify import verify
 from tests.command_session import unfit
-from tests.race_stages import MODEL, SPECIFICATION, first_failure, opened, racy, staged, target
-from tests.timeline_moments import HOSTILE, hostile
+from tests.race_reports import CUTS, RACES, WIDTHS, failure, hostile_moments, printed, report, strictly
+from tests.race_stages import SPECIFICATION, target
 
 PROFILE = Profile("test", 6, 60, worlds=1, cut_pairs=4, most_failures=4)
-RACES = ("ClaimTwoWinners", "LoadExecutionTorn", "ListThenLoad", "TimersLost", "AppendLost")
-CUTS = ("AppendRowByRow", "DeleteInSteps", "CreateAgainWhenLost", "FinishAnswersFirst")
-WIDTHS = (80, 100, 120)
-
-
-@cache
-def failure(name: str) -> FailureReport:
-    """The first thing that is said of a racy store on SQLite."""
-    store = racy("sqlite", name)
-    with opened(target("sqlite", store.store)) as runner:
-        return first_failure(runner, "cuts" if name in CUTS else "interleavings", store.store)
-
-
-def report(*failures: FailureReport, **changed: Any) -> Report:
-    rules = [
-        RuleReport(id=rule, operation=None, level="MUST", status="failed", evidence={"cuts": 3}, says="s")
-        for rule in dict.fromkeys(rule for each in failures for rule in each.rules)
-    ]
-    values: dict[str, Any] = {
-        "target": "sqlite:",
-        "verdict": "fails",
-        "rules": rules,
-        "failures": list(failures),
-        "environment": {"seed": "1"},
-        "duration_s": 0.5,
-    }
-    return Report(**(values | changed))
-
-
-def printed(*reports: Report, width: int = 100) -> str:
-    console = Console(file=StringIO(), width=width, highlight=False, markup=False)
-    print_reports(console, reports, SPECIFICATION)
-    file = console.file
-    assert isinstance(file, StringIO)
-    return file.getvalue()
 
 
 # the text of one failure
@@ -138,10 +92,6 @@ def test_a_huge_race_stays_readable(width: int) -> None:
     assert "yyy1" in text
     assert "yyy2" in text
     assert "storeproof replay a.json --target sqlite:" in text
-
-
-def hostile_moments(clients: int) -> list[RunMoment]:
-    return [RunMoment(client=each.client, kind=each.kind, text=each.text) for each in hostile(clients)]
 
 
 @pytest.mark.parametrize(
@@ -222,17 +172,6 @@ def test_junit_tells_a_race_under_each_of_its_rules() -> None:
         assert "┌ claim_due_timers(" in (said.text or "")
 
 
-def strictly(text: str) -> Any:
-    """As a JSON reader of another language: no NaN, no lone surrogate."""
-
-    def refuse(constant: str) -> None:
-        raise AssertionError(constant)
-
-    found = json.loads(text, parse_constant=refuse)
-    json.dumps(found, ensure_ascii=False).encode("utf-8")
-    return found
-
-
 # the verdict
 
 
@@ -279,77 +218,3 @@ def test_the_failures_of_a_run_are_printed_with_their_timelines() -> None:
         assert text.count("claim_run(") >= 3
         assert "✂ dies here, after it" in text
         assert "\x1b" not in text
-
-
-# whatever the values hold
-
-IDS = ["\n" * 100, "\r\x85\u2029" * 9, *(text for text in HOSTILE if text and not {"\x00", "\ud800"} & set(text))]
-
-
-@pytest.mark.parametrize("text", IDS, ids=range(len(IDS)))
-def test_hostile_arguments_of_a_real_race(text: str, tmp_path: Path) -> None:
-    """As ids, as free text and inside of JSON: told, saved, loaded and run again."""
-    create = Call("createRun", {"runId": text, "workflowId": text, "input": {text: [text]}, "now": 1})
-    claims = [
-        Call("claimRun", {"runId": text, "leaseOwner": owner, "leaseMs": 5, "now": 10}) for owner in (text, text + "x")
-    ]
-    scenario = Scenario((create,), tuple((claim,) for claim in claims))
-    with staged("sqlite", racy("sqlite", "ClaimTwoWinners").store) as (runner, stage):
-        explored = runner.wait(explore(stage, MODEL, scenario, Readings()))
-        tried = explored.tried(scenario)
-        assert tried is not None
-        assert tried.wrong.rules[0] == "claims.exclusive"
-        found = told("interleavings", tried, MODEL)
-        path = save(found, "sqlite:", 1, tmp_path, SPECIFICATION)
-        repro = load(path, SPECIFICATION)
-        assert scenario_of(repro) == scenario
-        again = runner.wait(rerun(stage, MODEL, scenario_of(repro), Readings(), repro.schedule, None))
-        assert again is not None
-        assert told("interleavings", again, MODEL) == found
-    harmless(found, path)
-
-
-def test_hostile_moments_of_any_kind(tmp_path: Path) -> None:
-    """What no real run would leave: control characters and lone surrogates everywhere."""
-    odd = "\ud800\x00\x1b[31m</text>]]>[bold]\u202e\n\n"
-    calls = [{"op": "loadRun", "args": {"runId": {"$json": json.dumps(odd)}}}]
-    found = FailureReport(
-        rules=["claims.exclusive", "atomic.linearizable"],
-        check="interleavings",
-        message=odd * 50,
-        program=calls,
-        python=odd,
-        expected=odd * 100 + "1",
-        actual=odd * 100 + "2",
-        step=2,
-        wrong_after=None,
-        clients=[calls, calls],
-        schedule=[0, 1],
-        moments=hostile_moments(2),
-        states=[odd] * 9,
-    )
-    path = save(found, "sqlite:", 1, tmp_path, SPECIFICATION)
-    assert scenario_of(load(path, SPECIFICATION)).clients[0][0].args == {"runId": odd}
-    harmless(found, path)
-
-
-def harmless(found: FailureReport, path: Path) -> None:
-    for width in WIDTHS:
-        lines = failure_text(found, SPECIFICATION, "sqlite:", width).split("\n")
-        assert len(lines) < 40
-        # textwrap counts characters, the timeline columns: combining characters take none.
-        assert max(min(len(line), cell_len(line)) for line in lines) <= width
-        for line in lines:
-            line.encode("utf-8")
-            assert not {"Cc", "Cs"} & {unicodedata.category(character) for character in line}, line
-    whole = report(found)
-    assert unfit("report", strictly(reports_json([whole]))) == []
-    assert unfit("repro", strictly(path.read_text(encoding="utf-8"))) == []
-    picture = path.with_suffix(".svg").read_text(encoding="utf-8")
-    assert not [each for each in ElementTree.fromstring(picture).iter() if each.tag.endswith("script")]
-    cases = ElementTree.fromstring(junit_xml([whole], SPECIFICATION).encode()).findall("testsuite/testcase")
-    assert [case.get("name") for case in cases] == found.rules
-    shown = printed(whole)
-    assert "\x1b" not in shown
-    assert "\x00" not in shown
-    assert "[bold]" in shown or "[bold]" not in found.message

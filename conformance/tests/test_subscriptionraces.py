@@ -20,8 +20,8 @@ from storeproof.conformance.subscriptionraces import (
     explore_scene,
     play_scene,
     race_scene,
-    scenes_for,
 )
+from storeproof.conformance.subscriptionscenes import scenes_for
 from storeproof.spec.loader import load
 from tests.races import Racy
 from tests.races_stores import RACY

@@ -25,7 +25,7 @@ from storeproof.conformance.racejudgement import LINEARIZABLE, Wrong
 from storeproof.conformance.runner import Runner
 from storeproof.conformance.scenarios import Scenario
 from storeproof.conformance.session import Session
-from storeproof.conformance.subscriptionraces import ONCE
+from storeproof.conformance.subscriptionscenes import ONCE
 from storeproof.conformance.wirechecks import Crowd, check_wire_cuts, check_wire_histories
 from storeproof.conformance.wireclient import WireClient
 from storeproof.conformance.wirekills import Round, struck

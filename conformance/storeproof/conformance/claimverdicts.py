@@ -12,7 +12,7 @@ from storeproof.conformance.catalogue import WORLDS
 from storeproof.conformance.claims import Claim
 from storeproof.conformance.report import ClaimReport, ExpectedRule, RuleReport
 from storeproof.conformance.session import Session
-from storeproof.conformance.subscriptionraces import LIVE, ONCE, UNSUBSCRIBED
+from storeproof.conformance.subscriptionscenes import LIVE, ONCE, UNSUBSCRIBED
 
 STALE = "expected to fail, but passed: remove it from the claim file"
 NOT_SEEN = "expected to fail, and not seen failing this time, which proves nothing: {why}"

@@ -8,15 +8,8 @@ from __future__ import annotations
 from storeproof.conformance.racechecks import opened_stage
 from storeproof.conformance.report import FailureReport, RunMoment
 from storeproof.conformance.session import Session
-from storeproof.conformance.subscriptionraces import (
-    LIVE,
-    ONCE,
-    UNSUBSCRIBED,
-    WrongSubscription,
-    explore_scene,
-    race_scene,
-    scenes_for,
-)
+from storeproof.conformance.subscriptionraces import WrongSubscription, explore_scene, race_scene
+from storeproof.conformance.subscriptionscenes import LIVE, ONCE, UNSUBSCRIBED, scenes_for
 from storeproof.conformance.wirestage import WireStage
 
 NAME = "subscription-races"

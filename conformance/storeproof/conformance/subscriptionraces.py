@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeAlias
+from typing import Any
 
 from storeproof.conformance.exploring import Explorer
 from storeproof.conformance.histories import Moment
@@ -22,6 +22,7 @@ from storeproof.conformance.programs import Call
 from storeproof.conformance.scheduling import Choose, Scheduler, Stuck
 from storeproof.conformance.stages import Stage
 from storeproof.conformance.subscriptions import MARGIN_S, RUN, Given, event
+from storeproof.conformance.subscriptionscenes import LIVE, ONCE, UNSUBSCRIBED, Scene, Step, as_text, exercised
 from storeproof.conformance.wirestage import WireStage
 from storeproof.reference.model import Raised
 from storeproof.spec.errors import CannotTellError
@@ -34,31 +35,6 @@ SURPLUS_S = 0.03
 """How long an event that is one too many is waited for with real concurrency; under the scheduler it has ROUNDS."""
 LONGEST_PAUSE_S = 1.0
 """A longer timer is no pause between two polls, unless the store states a longer delay."""
-
-ONCE, LIVE, UNSUBSCRIBED = "subscribeEvents.once", "subscribeEvents.live", "subscribeEvents.unsubscribed"
-
-Action: TypeAlias = Literal["append", "subscribe", "unsubscribe"]
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """What a client does: append so many events, subscribe from an index on, or end its subscription."""
-
-    action: Action
-    number: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Scene:
-    """`events` are in the log before; then each client takes its steps, beside the others. One of them appends.
-
-    `together`: all clients use one store object, else each has its own where the stage has one for each.
-    """
-
-    name: str
-    events: int
-    clients: tuple[tuple[Step, ...], ...]
-    together: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,41 +60,6 @@ class SceneExploration:
     wrong: WrongSubscription | None = None
 
 
-def _scenes() -> tuple[Scene, ...]:
-    one, two = Step("append", 1), Step("append", 2)
-    leave = Step("unsubscribe")
-
-    def follow(index: int) -> Step:
-        return Step("subscribe", index)
-
-    scenes = (
-        Scene("an empty log", 0, ((follow(0),), (two,))),
-        Scene("from the beginning", 2, ((follow(0),), (one,))),
-        Scene("from the middle", 2, ((follow(1),), (two,))),
-        Scene("from the end", 2, ((follow(2),), (one, one))),
-        Scene("from beyond the end", 1, ((follow(2),), (two, one))),
-        Scene("leaving", 1, ((follow(0), leave), (one, one))),
-        Scene("two subscribers", 1, ((follow(0),), (follow(1),), (two,))),
-        Scene("one of two leaves", 1, ((follow(0), leave), (follow(1),), (one,))),
-    )
-    return tuple(
-        Scene(f"{scene.name}{', in one process' if together else ''}", scene.events, scene.clients, together)
-        # What two clients show is shown first: those are few schedules, and easier to read.
-        for clients in (2, 3)
-        for together in (False, True)
-        for scene in scenes
-        if len(scene.clients) == clients
-    )
-
-
-SCENES = _scenes()
-
-
-def scenes_for(stage: Stage) -> tuple[Scene, ...]:
-    """The scenes that differ on a stage: where all clients share a store, each is played once."""
-    return tuple(scene for scene in SCENES if scene.together or not stage.shared)
-
-
 async def explore_scene(
     stage: Stage, scene: Scene, bound: int | None = BOUND, most: int = MOST_SCHEDULES
 ) -> SceneExploration:
@@ -131,7 +72,7 @@ async def explore_scene(
         found.schedules = explorer.runs
         if found.wrong is not None:
             return found
-        found.rules.update(_exercised(scene))
+        found.rules.update(exercised(scene))
     found.complete = not explorer.more
     return found
 
@@ -144,7 +85,7 @@ async def race_scene(stage: Stage, scene: Scene, repetitions: int) -> SceneExplo
         found.schedules += 1
         if found.wrong is not None:
             return found
-        found.rules.update(_exercised(scene))
+        found.rules.update(exercised(scene))
     return found
 
 
@@ -252,14 +193,14 @@ class _Playing:
         async def work() -> None:
             own: list[_Subscription] = []
             for step in self._scene.clients[number]:
-                await point(_as_text(step, self._length), "call")
+                await point(as_text(step, self._length), "call")
                 try:
                     await self._take(step, self._store(number), own)
                 except CannotTellError:
                     raise
                 except Exception as error:
                     told = f"{type(error).__name__}: {error}"
-                    self._problem = _Problem(ONCE, f"{_as_text(step, self._length)}: {told}", "an answer", told)
+                    self._problem = _Problem(ONCE, f"{as_text(step, self._length)}: {told}", "an answer", told)
                     return
                 if scheduler is not None:
                     scheduler.note(number, "answer", "")
@@ -341,16 +282,3 @@ class _Playing:
 def _appended(at: int, count: int) -> Call:
     events = [event(RUN, index) for index in range(at, at + count)]
     return Call("appendEvents", {"runId": RUN, "expectedNextIndex": at, "events": events})
-
-
-def _as_text(step: Step, length: int) -> str:
-    if step.action == "append":
-        return f"await store.append_events(run_id={RUN!r}, expected_next_index={length}, …{step.number} events)"
-    if step.action == "subscribe":
-        return f"await store.subscribe_events(run_id={RUN!r}, from_index={step.number}, …)"
-    return "await unsubscribe()"
-
-
-def _exercised(scene: Scene) -> list[str]:
-    leaves = any(step.action == "unsubscribe" for client in scene.clients for step in client)
-    return [ONCE, LIVE, *([UNSUBSCRIBED] if leaves else [])]
