@@ -153,6 +153,20 @@ def test_what_is_new_hides_nothing_in_the_copies_that_met_with_it(monkeypatch: p
     assert loads[0].histories < loads[1].histories == 24
 
 
+def test_of_two_failures_of_the_same_calls_the_seldom_one_is_told_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Alone, the calls show only the other one."""
+
+    def crowds(*_: object) -> list[Crowd]:
+        return [Crowd(SAME_SIGNAL, 24)]
+
+    monkeypatch.setattr(wirechecks, "_crowds", crowds)
+    monkeypatch.setattr(wirechecks, "TRIES_AGAIN", 3)
+    with opened("--fault", "throws") as (runner, found):
+        session = Session(runner, Profile("few", 1, 30), 1)
+        check_wire_histories(session, found.stage())
+    assert {failure.rules[0] for failure in session.failures} == {"answers.taxonomy", LINEARIZABLE}
+
+
 def test_what_was_told_hides_nothing_in_copies_of_a_claim_until_it_was_met_often() -> None:
     scenario = Scenario(WORLDS["waiting"], CLAIMS[:2])
     seen: list[Wrong | None] = []

@@ -64,13 +64,29 @@ class HastyStore(MemoryStore):
 
     async def deliver_signal(self, *, run_id: str, delivery: SignalDelivery | Wire, now: int) -> DeliverResult:
         seen = as_it_is(self)
+        before = self._runs.get(run_id)
         answer = await seen.deliver_signal(run_id=run_id, delivery=delivery, now=now)
         await asyncio.sleep(0.001)
         if answer.kind == "delivered":
+            self.write_down(self._runs.get(run_id) is before)
             self._runs[run_id] = vars(seen)["_runs"][run_id]
             self._timers.pop((run_id, SignalDelivery.model_validate(delivery).signal_id), None)
             self._delivered |= vars(seen)["_delivered"]
         return answer
+
+    def write_down(self, untouched: bool) -> None:
+        """Called before it; `untouched`: whether the run is what was decided on."""
+
+
+class ThrowingStore(HastyStore):
+    """Of four deliveries that meet another one it ends three with an error."""
+
+    met = 0
+
+    def write_down(self, untouched: bool) -> None:
+        self.met += not untouched
+        if not untouched and self.met % 4:
+            raise RuntimeError("no row")
 
 
 class TwoOwnersStore(MemoryStore):
@@ -100,7 +116,7 @@ class Program:
         self.tasks: set[asyncio.Task[None]] = set()
 
     def new_store(self) -> MemoryStore:
-        stores = {"check-then-act": HastyStore, "two-owners": TwoOwnersStore}
+        stores = {"check-then-act": HastyStore, "throws": ThrowingStore, "two-owners": TwoOwnersStore}
         return stores.get(self.fault, MemoryStore)()
 
     async def run(self) -> None:

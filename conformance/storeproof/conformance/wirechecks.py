@@ -277,11 +277,12 @@ def _tell(session: Session, stage: WireStage, findings: RaceFindings, scenario: 
     assert seen is not None
     if findings.told_before(seen) or findings.told_as_sequence(seen):
         return False
-    source, few = random.Random(session.seed), scenario.width <= FEW
+    source, few, rule = random.Random(session.seed), scenario.width <= FEW, seen.wrong.rules[0]
     tries, most_s = (TRIES_AGAIN, MOST_SHRINKING_S) if few else (TRIES_NARROWING, MOST_NARROWING_S)
 
     def once_more(smaller: Scenario) -> Tried | None:
-        running = again(stage, session.model, smaller, tries, source, avoidance=session.reading_avoidance)
+        # What else these calls show may come more often, and has perhaps been told.
+        running = again(stage, session.model, smaller, tries, source, 1, session.reading_avoidance, rule)
         return tried(session.runner.wait(running))
 
     # Of many calls the whole comes again less often than two of them do, and takes longer.
