@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import multiprocessing
 import os
 from dataclasses import dataclass
@@ -59,6 +60,17 @@ def _forked() -> ForkServerContext:
 def unfit(name: str, value: object) -> list[str]:
     """What keeps a value from fitting a published schema."""
     return [error.message for error in _validator(name).iter_errors(cast(Any, value))]
+
+
+def strictly(text: str) -> Any:
+    """As a JSON reader of another language: no NaN, no lone surrogate."""
+
+    def refuse(constant: str) -> None:
+        raise AssertionError(constant)
+
+    found = json.loads(text, parse_constant=refuse)
+    json.dumps(found, ensure_ascii=False).encode("utf-8")
+    return found
 
 
 def _validator(name: str) -> Validator:

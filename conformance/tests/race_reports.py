@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from functools import cache
 from io import StringIO
 from typing import Any
@@ -52,14 +51,3 @@ def printed(*reports: Report, width: int = 100) -> str:
 
 def hostile_moments(clients: int) -> list[RunMoment]:
     return [RunMoment(client=each.client, kind=each.kind, text=each.text) for each in hostile(clients)]
-
-
-def strictly(text: str) -> Any:
-    """As a JSON reader of another language: no NaN, no lone surrogate."""
-
-    def refuse(constant: str) -> None:
-        raise AssertionError(constant)
-
-    found = json.loads(text, parse_constant=refuse)
-    json.dumps(found, ensure_ascii=False).encode("utf-8")
-    return found

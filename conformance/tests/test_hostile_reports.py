@@ -18,8 +18,8 @@ from storeproof.conformance.races import explore, rerun
 from storeproof.conformance.report import FailureReport, reports_json
 from storeproof.conformance.repro import load, save, scenario_of
 from storeproof.conformance.scenarios import Scenario
-from tests.command_session import unfit
-from tests.race_reports import WIDTHS, hostile_moments, printed, report, strictly
+from tests.command_session import strictly, unfit
+from tests.race_reports import WIDTHS, hostile_moments, printed, report
 from tests.race_stages import MODEL, SPECIFICATION, racy, staged
 from tests.timeline_moments import HOSTILE
 

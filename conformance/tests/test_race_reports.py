@@ -14,8 +14,8 @@ from storeproof.conformance.profiles import Profile
 from storeproof.conformance.report import PairReport, Report, reports_json
 from storeproof.conformance.repro import save
 from storeproof.conformance.verify import verify
-from tests.command_session import unfit
-from tests.race_reports import CUTS, RACES, WIDTHS, failure, hostile_moments, printed, report, strictly
+from tests.command_session import strictly, unfit
+from tests.race_reports import CUTS, RACES, WIDTHS, failure, hostile_moments, printed, report
 from tests.race_stages import SPECIFICATION, target
 
 PROFILE = Profile("test", 6, 60, worlds=1, cut_pairs=4, most_failures=4)

@@ -20,7 +20,7 @@ from storeproof.conformance.repro import load as load_repro
 from storeproof.conformance.repro import program_of, save
 from storeproof.conformance.schemafiles import made_schemas, schema
 from storeproof.spec.loader import load
-from tests.command_session import unfit
+from tests.command_session import strictly, unfit
 
 ODD: tuple[Any, ...] = (
     math.inf, -math.inf, "\ud800", {"\udfff": 1}, 2**53 + 1, -(10**400), {"$json": "1"}, -0.0, 5e-324, None, "\x00", [],
@@ -53,17 +53,6 @@ def report(*failures: FailureReport, **changed: Any) -> Report:
         "duration_s": 0.5,
     }
     return Report(**(values | changed))
-
-
-def strictly(text: str) -> Any:
-    """As a JSON reader of another language: no NaN, no lone surrogate."""
-
-    def refuse(constant: str) -> None:
-        raise AssertionError(constant)
-
-    found = json.loads(text, parse_constant=refuse)
-    json.dumps(found, ensure_ascii=False).encode("utf-8")
-    return found
 
 
 @pytest.mark.parametrize("value", [*ODD, list(ODD), {"k": {"k": list(ODD)}}], ids=range(len(ODD) + 2))

@@ -68,14 +68,14 @@ class HastyStore(MemoryStore):
         answer = await seen.deliver_signal(run_id=run_id, delivery=delivery, now=now)
         await asyncio.sleep(0.001)
         if answer.kind == "delivered":
-            self.write_down(self._runs.get(run_id) is before)
+            self.about_to_write(self._runs.get(run_id) is before)
             self._runs[run_id] = vars(seen)["_runs"][run_id]
             self._timers.pop((run_id, SignalDelivery.model_validate(delivery).signal_id), None)
             self._delivered |= vars(seen)["_delivered"]
         return answer
 
-    def write_down(self, untouched: bool) -> None:
-        """Called before it; `untouched`: whether the run is what was decided on."""
+    def about_to_write(self, untouched: bool) -> None:
+        """`untouched`: whether the run is still what was decided on."""
 
 
 class ThrowingStore(HastyStore):
@@ -83,7 +83,7 @@ class ThrowingStore(HastyStore):
 
     met = 0
 
-    def write_down(self, untouched: bool) -> None:
+    def about_to_write(self, untouched: bool) -> None:
         self.met += not untouched
         if not untouched and self.met % 4:
             raise RuntimeError("no row")
