@@ -3,9 +3,9 @@
 from collections.abc import Callable
 from typing import Any
 
-from storeproof.conformance.judgement import Judgement, judge
-from storeproof.conformance.programs import Call
-from storeproof.reference.model import Model, Outcome, Raised, Returned
+from storeproof.conformance.judgement import Judgement, disordered, judge, unfit
+from storeproof.conformance.programs import Call, Program
+from storeproof.reference.model import Model, Outcome, Raised, Returned, State, Step
 from storeproof.spec.loader import load
 
 MODEL = Model(load())
@@ -23,16 +23,20 @@ RUNS = (create("b", 5), create("a", 5), create("c", 9), create("d", 1, "v"))
 TIMERS = (timer("b", 5), timer("a", 5), timer("c", 7), timer("d", 20))
 
 
-def judged(setup: tuple[Call, ...], call: Call, change: Callable[[Any], Any]) -> tuple[str, ...]:
-    """The rules named when the model's own answer is changed by `change`."""
+def answered(setup: Program, call: Call, change: Callable[[Any], Any]) -> tuple[Model, State, Call, Step, Outcome]:
+    """What a judge is given when the model's own answer is changed by `change`."""
     state = MODEL.initial()
     for step in setup:
         state = MODEL.step(state, step.operation, step.args).state
     expected = MODEL.step(state, call.operation, call.args)
     right: Outcome = expected.outcome
     actual = change(right.value if isinstance(right, Returned) else right.data)
-    outcome: Outcome = actual if isinstance(actual, Raised) else Returned(actual)
-    found: Judgement | None = judge(MODEL, state, call, expected, outcome)
+    return MODEL, state, call, expected, actual if isinstance(actual, Raised) else Returned(actual)
+
+
+def judged(setup: Program, call: Call, change: Callable[[Any], Any]) -> tuple[str, ...]:
+    """The rules that are named."""
+    found: Judgement | None = judge(*answered(setup, call, change))
     return () if found is None else found.rules
 
 
@@ -87,6 +91,35 @@ def test_a_limit_that_picks_other_rows_follows_another_order() -> None:
     tied = {"runId": "b", "workflowId": "w", "wakeAt": 5, "signalId": "t"}
     assert judged(TIMERS, claim(1), lambda rows: [late]) == ("claimDueTimers.order",)
     assert judged(TIMERS, claim(1), lambda rows: [tied]) == ("claimDueTimers.ties",)
+
+
+def test_the_right_rows_in_another_order_are_fit_to_build_on() -> None:
+    def with_a_field(rows: list[Any]) -> list[Any]:
+        return [{**row, "tenant": "t"} for row in rows]
+
+    for change in (lambda rows: rows[::-1], lambda rows: with_a_field(rows)[::-1]):
+        answer = answered(TIMERS, claim(), change)
+        assert disordered(*answer)
+        assert unfit(*answer) is None
+    for change in (lambda rows: rows, with_a_field):
+        answer = answered(TIMERS, claim(), change)
+        assert not disordered(*answer)
+        assert unfit(*answer) is None
+
+
+def test_other_rows_are_not() -> None:
+    late = {"runId": "c", "workflowId": "w", "wakeAt": 7, "signalId": "t"}
+    tied = {"runId": "b", "workflowId": "w", "wakeAt": 5, "signalId": "t"}
+    for answer in (
+        answered(TIMERS, claim(1), lambda _: [late]),  # the rule is the one about the order, and c is leased now
+        answered(TIMERS, claim(1), lambda _: [tied]),
+        answered(TIMERS, claim(), lambda rows: [{**rows[1], "wakeAt": 4}, rows[0], *rows[2:]]),
+        answered(TIMERS, claim(), lambda rows: [rows[1], rows[0]]),
+    ):
+        assert not disordered(*answer)
+        said = unfit(*answer)
+        assert said is not None
+        assert said.startswith("await store.claim_due_timers(")
 
 
 def test_an_unknown_field_is_a_should_and_a_null_is_not() -> None:

@@ -214,6 +214,18 @@ def test_rows_that_come_in_any_order_are_no_race_and_hide_none() -> None:
         assert session.misordered == {"claimDueTimers.order"}
 
 
+@pytest.mark.parametrize("options", [(), ("--fault", "any-order")])
+@pytest.mark.parametrize("world", WORLDS)
+def test_every_world_is_set_up_for_a_crowd(world: str, options: tuple[str, ...]) -> None:
+    """Where copies meet at once, and in turn. Rows in another order are the same rows; the reading tells them."""
+    with opened(*options) as (runner, found):
+        for meeting in ((LOOK, LOOK), (CLAIMS[0], LOOK)):
+            scenario = Scenario(WORLDS[world], meeting)
+            right = runner.wait(crowd(found.stage(), runner.model, scenario, 24, random.Random(1)))
+            assert (right.skipped, right.unknown) == (None, None)
+            assert right.histories == 24 or (right.wrong is not None and right.wrong.reading)
+
+
 def test_an_order_that_one_client_was_told_of_is_no_work_of_a_kill(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -71,6 +71,29 @@ def misordered(model: Model, rules: Iterable[str]) -> bool:
     return all(model.specification.rules[rule].kind in ("order", "ties") for rule in rules)
 
 
+def disordered(model: Model, before: State, call: Call, expected: Step, actual: Outcome) -> bool:
+    """Whether nothing but the order of the rows is wrong, by which no limit has picked other ones."""
+    judgement = judge(model, before, call, expected, actual)
+    if judgement is None or not misordered(model, judgement.rules):
+        return False
+    key = model.specification.relations[model.specification.operations[call.operation].data["each"]["in"]].key
+    wanted, got = (
+        {_identity(item, key) for item in outcome.value} if isinstance(outcome, Returned) else None
+        for outcome in (expected.outcome, actual)
+    )
+    return wanted == got
+
+
+def unfit(model: Model, before: State, call: Call, expected: Step, actual: Outcome) -> str | None:
+    """What is wrong with the answer to a setup, if nothing is to be built on it. Not what says nothing about the rows
+    that the store holds now, fields too many and another order: sequences tell that.
+    """
+    judgement = judge(model, before, call, expected, actual)
+    if judgement is None or judgement.rules == ("answers.extra-fields",):
+        return None
+    return None if disordered(model, before, call, expected, actual) else f"{call.as_python()}: {judgement.message}"
+
+
 def first_segment(field: str) -> str:
     """`events[1].type` is about `events` (ruling 21)."""
     return field.split(".")[0].split("[")[0]

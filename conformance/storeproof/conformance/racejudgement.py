@@ -13,15 +13,14 @@ from typing import Any, NamedTuple
 from storeproof.conformance.avoidance import Avoidance
 from storeproof.conformance.closing import names_of, short_closing
 from storeproof.conformance.encounters import READER, Encounter, read
-from storeproof.conformance.equality import differences
 from storeproof.conformance.footprints import meets
 from storeproof.conformance.histories import History, Operation
-from storeproof.conformance.judgement import Judgement, decisive_rule, judge, misordered, show_outcome
+from storeproof.conformance.judgement import Judgement, decisive_rule, disordered, judge, misordered, show_outcome
 from storeproof.conformance.linearizability import Illegal, Linearizable, Unknown, check, final_states
 from storeproof.conformance.programs import Call, Program
 from storeproof.conformance.scenarios import Scenario
 from storeproof.conformance.stages import Stage
-from storeproof.reference.model import Model, Outcome, Returned, State
+from storeproof.reference.model import Model, Returned, State
 from storeproof.reference.tables import freeze
 from storeproof.spec.jsonvalues import is_array, is_object
 from storeproof.spec.values import MAX_INTEGER
@@ -154,10 +153,10 @@ class Judge:
             if not isinstance(found, Illegal):
                 break
             stuck = history[found.stuck]
-            if stuck.outcome is None or not _same_rows(found.expected.outcome, stuck.outcome):
+            if stuck.outcome is None:
                 break
             judgement = judge(self.model, found.state, stuck.call, found.expected, stuck.outcome)
-            if not judgement or not avoided.issuperset(judgement.rules):
+            if not judgement or not avoided.issuperset(judgement.rules) or not self._disordered(found, stuck):
                 break
             ordered = replace(stuck, outcome=found.expected.outcome)
             history = tuple(ordered if each is stuck else each for each in history)
@@ -185,8 +184,12 @@ class Judge:
             reading,
             stuck,
             judgement,
-            of_order and _same_rows(found.expected.outcome, stuck.outcome),
+            self._disordered(found, stuck),
         )
+
+    def _disordered(self, found: Illegal, stuck: Operation) -> bool:
+        outcome = stuck.outcome
+        return outcome is not None and disordered(self.model, found.state, stuck.call, found.expected, outcome)
 
     def _specific(self, history: History, found: Illegal, stuck: Operation) -> list[str]:
         rules: list[str] = []
@@ -235,16 +238,6 @@ class Judge:
 def _states(model: Model, start: State, operations: History) -> list[State]:
     finals = final_states(model, start, operations)
     return [] if isinstance(finals, Unknown) else [final.state for final in finals]
-
-
-def _same_rows(expected: Outcome, actual: Outcome) -> bool:
-    """Whether both are the same rows, in any order. No two rows of an answer are equal."""
-    rows = [
-        outcome.value for outcome in (expected, actual) if isinstance(outcome, Returned) and is_array(outcome.value)
-    ]
-    if len(rows) < 2 or len(rows[0]) != len(rows[1]):
-        return False
-    return all(any(not list(differences(row, other)) for other in rows[1]) for row in rows[0])
 
 
 def _two_owners(history: History) -> bool:

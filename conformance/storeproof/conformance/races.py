@@ -16,7 +16,7 @@ from storeproof.conformance.catalogue import INSTANCES, WORLDS, WRITERS, histori
 from storeproof.conformance.encounters import Encounter, meet
 from storeproof.conformance.exploring import Explorer, Replay
 from storeproof.conformance.failures import require_verdict
-from storeproof.conformance.judgement import judge
+from storeproof.conformance.judgement import unfit
 from storeproof.conformance.linearizability import Linearizable, Unknown
 from storeproof.conformance.points import Cut
 from storeproof.conformance.programs import Call, Program
@@ -139,9 +139,9 @@ async def prepared(stage: Stage, model: Model, setup: Program) -> str | None:
     state = after(model, setup[: len(setup) - len(outcomes)])
     for call, outcome in zip(setup[len(setup) - len(outcomes) :], outcomes, strict=True):
         step = model.step(state, call.operation, call.args)
-        judgement = judge(model, state, call, step, outcome)
-        if judgement is not None and judgement.rules != ("answers.extra-fields",):
-            return f"{call.as_python()}: {judgement.message}"
+        problem = unfit(model, state, call, step, outcome)
+        if problem is not None:
+            return problem
         state = step.state
     return None
 

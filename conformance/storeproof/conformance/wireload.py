@@ -18,14 +18,14 @@ from storeproof.conformance.closing import short_reading
 from storeproof.conformance.encounterload import Load
 from storeproof.conformance.encounters import Encounter
 from storeproof.conformance.histories import Moment, Operation
-from storeproof.conformance.judgement import judge, show_outcome
+from storeproof.conformance.judgement import show_outcome, unfit
 from storeproof.conformance.linearizability import Unknown
 from storeproof.conformance.programs import Arguments, Call, Program
 from storeproof.conformance.racejudgement import Judge, Readings, Wrong
 from storeproof.conformance.races import after, exercised
 from storeproof.conformance.relation import indeterminate
 from storeproof.conformance.scenarios import Scenario
-from storeproof.conformance.wirecopies import Copy, apart, copies
+from storeproof.conformance.wirecopies import OVER_ALL_ROWS, Copy, apart, copies
 from storeproof.conformance.wirestage import WireStage
 from storeproof.conformance.wirestore import WireStore
 from storeproof.reference.model import Model, Outcome
@@ -77,8 +77,7 @@ async def _met_together(
     stage: WireStage, model: Model, every: Sequence[Copy], source: random.Random, found: Load
 ) -> AsyncGenerator[tuple[_CopyStage, Encounter]]:
     """All copies at once, which have nothing to do with each other; then each to be judged."""
-    problems = await asyncio.gather(*(_set_up(stage, model, copy.scenario.setup) for copy in every))
-    found.skipped = next((problem for problem in problems if problem), None)
+    found.skipped = await _set_all_up(stage, model, [copy.scenario.setup for copy in every])
     if found.skipped is not None:
         return
     met = [meet_over_wire(stage, copy.scenario, _delays(copy.scenario, source)) for copy in every]
@@ -166,15 +165,25 @@ def _delays(scenario: Scenario, source: random.Random) -> list[float]:
     return [position * step if step else (position - clients) for position in order]
 
 
+async def _set_all_up(stage: WireStage, model: Model, setups: Sequence[Program]) -> str | None:
+    """Calls the setups of copies, at once if none claims over all rows; else the latest first, which the claims of the
+    earlier ones do not see.
+    """
+    work = [_set_up(stage, model, setup) for setup in reversed(setups)]
+    in_turn = any(call.operation in OVER_ALL_ROWS for call in setups[0])
+    problems = [await each for each in work] if in_turn else await asyncio.gather(*work)
+    return next((problem for problem in problems if problem), None)
+
+
 async def _set_up(stage: WireStage, model: Model, setup: Program) -> str | None:
     """Calls a setup; what was wrong with its answers, if anything: sequences tell that better."""
     state = model.initial()
     for call in setup:
         outcome = await stage.reader.call(call.operation, call.args)
         step = model.step(state, call.operation, call.args)
-        judgement = judge(model, state, call, step, outcome)
-        if judgement is not None and judgement.rules != ("answers.extra-fields",):
-            return f"{call.as_python()}: {judgement.message}"
+        problem = unfit(model, state, call, step, outcome)
+        if problem is not None:
+            return problem
         state = step.state
     return None
 
