@@ -29,7 +29,7 @@ from storeproof.conformance.wirecopies import OVER_ALL_ROWS
 from storeproof.conformance.wirekills import Round, drawn_rounds, struck
 from storeproof.conformance.wireload import again, crowd
 from storeproof.conformance.wirestage import WireStage
-from storeproof.reference.model import Model, Outcome, Returned
+from storeproof.reference.model import Model, Outcome
 from storeproof.reference.tables import freeze
 from storeproof.spec.values import MAX_INTEGER
 
@@ -46,10 +46,9 @@ PAIRS_A_READING, MOST_READING, MORE_READING, COPIES_READING = 7, 40, 8, 48
 """One read comes to so many pairs, and they are so many at most. Run and log beside two writes are read so many times
 as often as a pair is repeated, up to so often: they are torn in few of a hundred.
 """
-MORE_ORDERED, MORE_CLAIMING, MORE_LIMITED = 2, 3, 5
-"""Two calls that do not commute are repeated so many times as often as others. If one of them is a claim over all rows,
-the copies run one after the other, where nothing makes a window longer: more often. If it reaches its limit, which rows
-it takes may be decided twice, by a snapshot and by what is locked then.
+MORE_ORDERED, MORE_CLAIMING = 2, 5
+"""Two calls that do not commute are repeated so many times as often as others; more often if one of them is a claim
+over all rows, because the copies run one after the other then, where nothing makes a window longer.
 """
 MORE_REORDERED = 7
 """So many further crowds has a claim that takes other rows only because the other call changed their order, until that
@@ -134,7 +133,7 @@ def _crowds(session: Session, source: random.Random) -> list[Crowd]:
         claim = _claim(each)
         if claim and _reordered(session.model, each, claim):
             told = f"{claim.operation}.omission", claim.operation
-            crowds += [Crowd(each, copies * MORE_LIMITED, told)] * MORE_REORDERED
+            crowds += [Crowd(each, copies * MORE_CLAIMING, told)] * MORE_REORDERED
     source.shuffle(crowds)
     return crowds
 
@@ -223,12 +222,7 @@ def _chances(model: Model, pair: Scenario) -> int:
     """How many times as often as others a pair is repeated."""
     if _commute(model, pair):
         return 1
-    claim = _claim(pair)
-    if claim is None:
-        return MORE_ORDERED
-    taken = model.step(after(model, pair.setup), claim.operation, claim.args).outcome
-    limited = isinstance(taken, Returned) and len(taken.value) == claim.args["limit"]
-    return MORE_LIMITED if limited else MORE_CLAIMING
+    return MORE_CLAIMING if _claim(pair) else MORE_ORDERED
 
 
 def _claim(pair: Scenario) -> Call | None:
