@@ -15,7 +15,7 @@ from storeproof.conformance.encounters import Encounter
 from storeproof.conformance.histories import Operation
 from storeproof.conformance.judgement import judge
 from storeproof.conformance.profiles import PROFILES
-from storeproof.conformance.programs import Call
+from storeproof.conformance.programs import Call, Program
 from storeproof.conformance.racefindings import RaceFindings
 from storeproof.conformance.racejudgement import LINEARIZABLE, Wrong
 from storeproof.conformance.races import Tried, after
@@ -72,9 +72,10 @@ def findings_on(store: type[MemoryStore]) -> Generator[RaceFindings]:
 
 
 @pytest.mark.parametrize(("store", "alone"), [(LastFirst, False), (AndNoStaleRuns, True)])
-def test_rows_in_a_wrong_order_hide_no_race(store: type[MemoryStore], alone: bool) -> None:
+@pytest.mark.parametrize("setup", [WORLDS["waiting"], (*WORLDS["waiting"], CLAIM)])
+def test_rows_in_a_wrong_order_hide_no_race(store: type[MemoryStore], alone: bool, setup: Program) -> None:
     with findings_on(store) as findings:
-        assert findings.told_as_sequence(two_deliveries()) is alone
+        assert findings.told_as_sequence(two_deliveries(setup)) is alone
     session = findings.session
     assert session.misordered == {ORDER}
     assert ORDER in {failure.rules[0] for failure in session.failures}
@@ -169,9 +170,9 @@ def claims(*calls: Call) -> Tried:
     return Tried(Scenario(setup, tuple((call,) for call in calls)), wrong, Encounter(history, (), (), (), None, None))
 
 
-def two_deliveries() -> Tried:
+def two_deliveries(setup: Program) -> Tried:
     """One wait that took two signals, as several clients may have seen it."""
     history = tuple(Operation(number, call, number, 9, Returned(None)) for number, call in enumerate(SIGNALS))
     wrong = Wrong((LINEARIZABLE,), "both were delivered", "not-waiting", "delivered", history, (), False)
-    scenario = Scenario(WORLDS["waiting"], tuple((call,) for call in SIGNALS))
+    scenario = Scenario(setup, tuple((call,) for call in SIGNALS))
     return Tried(scenario, wrong, Encounter(history, (), (), (), None, None))

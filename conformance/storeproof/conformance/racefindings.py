@@ -76,8 +76,7 @@ class RaceFindings:
         # Rows come in a wrong order by chance: once is not enough to say that one client gets them in the right one.
         tries = TRIES_ALONE if alone and misordered(self.session.model, alone.rules) else 1
         for calls in _orders(found.encounter.history):
-            program = (*found.scenario.setup, *calls)
-            if any(self._wrong_alone(program) for _ in range(tries)):
+            if any(self._wrong_alone(found.scenario.setup, calls) for _ in range(tries)):
                 self._sequential += 1
                 return True
         return False
@@ -87,16 +86,20 @@ class RaceFindings:
         failures = *self.session.failures, *self.session.known.failures
         return any(not each.clients and {*rules} <= {*each.rules} for each in failures)
 
-    def _wrong_alone(self, program: Program) -> bool:
-        """Whether one client is answered wrongly. Rows that the reading at the end shows in a wrong order are told, and
-        looked away from: they say nothing about the calls before.
+    def _wrong_alone(self, setup: Program, calls: Program) -> bool:
+        """Whether one client is answered wrongly. Rows that the setup or the reading at the end shows in a wrong order
+        are told, and looked away from: they say nothing about the calls between.
         """
-        session = self.session
+        session, program = self.session, (*setup, *calls)
         mismatch = session.exercise(program, self.check, spared=True).mismatch
-        if mismatch is not None and misordered(session.model, mismatch.judgement.rules):
+        known: set[str] | None = None
+        while mismatch is not None and misordered(session.model, mismatch.judgement.rules):
             session.misordered.update(mismatch.judgement.rules)
-            if mismatch.closing:
-                mismatch = session.runner.run(program, session.reading_avoidance.closing(closing_steps)).mismatch
+            if len(setup) <= mismatch.index < len(program) or known == session.misordered:
+                break
+            known = {*session.misordered}
+            closing = session.reading_avoidance.closing(closing_steps)
+            mismatch = session.runner.run(program, closing, len(setup)).mismatch
         return mismatch is not None
 
     def _of_one_client(self, small: Tried) -> bool:

@@ -10,7 +10,7 @@ from typing import Any, TypeAlias, TypeVar
 
 from storeproof.conformance.closing import closing_steps
 from storeproof.conformance.failures import HarnessError
-from storeproof.conformance.judgement import Judgement, judge
+from storeproof.conformance.judgement import Judgement, disordered, judge
 from storeproof.conformance.programs import REOPEN, Call, Program
 from storeproof.conformance.refusals import unkeepable
 from storeproof.conformance.targets import Target
@@ -103,9 +103,11 @@ class Runner:
                 f"{self.target.name}: a call took too long and went on when it was cancelled; the run ends here"
             ) from None
 
-    def run(self, program: Program, closing: Closing | None = closing_steps) -> Run:
-        """Runs a program on an empty store; `closing` makes the steps that read the state in the end."""
-        return self.wait(self._run(program, closing))
+    def run(self, program: Program, closing: Closing | None = closing_steps, setup: int = 0) -> Run:
+        """Runs a program on an empty store; `closing` makes the steps that read the state in the end. Of the answers to
+        so many calls of a `setup` only those are wrong on which nothing is to be built.
+        """
+        return self.wait(self._run(program, closing, setup))
 
     async def _outside(self, what: str, work: Coroutine[Any, Any, None]) -> None:
         """What happens between calls is no answer of the store: whatever fails there, nothing can be said."""
@@ -116,15 +118,17 @@ class Runner:
         except (Exception, SystemExit) as error:
             raise HarnessError(f"{self.target.name} {what}: {type(error).__name__}: {error}") from error
 
-    async def _run(self, program: Program, closing: Closing | None) -> Run:
+    async def _run(self, program: Program, closing: Closing | None, setup: int) -> Run:
         await self._outside("could not be emptied", self.target.reset())
         run = Run()
-        state = await self._steps(run, self.model.initial(), program, 0, closing=False)
+        state = await self._steps(run, self.model.initial(), program, 0, setup=setup)
         if run.mismatch is None and closing is not None:
             await self._steps(run, state, closing(self.model, state, program), len(program), closing=True)
         return run
 
-    async def _steps(self, run: Run, state: State, program: Program, offset: int, *, closing: bool) -> State:
+    async def _steps(
+        self, run: Run, state: State, program: Program, offset: int, *, setup: int = 0, closing: bool = False
+    ) -> State:
         before: Call | None = None
         for index, call in enumerate(program, offset):
             if call.operation == REOPEN:
@@ -139,7 +143,9 @@ class Runner:
             judgement = judge(self.model, state, call, expected, actual)
             if judgement is not None and judgement.rules == ("answers.extra-fields",):
                 run.tolerated.append(judgement)
-            elif judgement is not None:
+            elif judgement is not None and not (
+                index < setup and disordered(self.model, state, call, expected, actual)
+            ):
                 if call == before and not closing:
                     judgement = Judgement((*judgement.rules, "retry.converges"), judgement.message)
                 run.mismatch = Mismatch(index, call, expected, actual, judgement, closing)

@@ -46,7 +46,7 @@ PAIRS_A_READING, MOST_READING, MORE_READING, COPIES_READING = 7, 40, 8, 48
 """One read comes to so many pairs, and they are so many at most. Run and log beside two writes are read so many times
 as often as a pair is repeated, up to so often: they are torn in few of a hundred.
 """
-MORE_ORDERED, MORE_CLAIMING = 2, 5
+MORE_ORDERED, MORE_CLAIMING = 3, 5
 """Two calls that do not commute are repeated so many times as often as others; more often if one of them is a claim
 over all rows, because the copies run one after the other then, where nothing makes a window longer.
 """
@@ -88,7 +88,7 @@ def check_wire_histories(session: Session, stage: WireStage) -> None:
             findings.exercised(found.rules)
             scenario = each.scenario if isinstance(each, Crowd) else each
             new = found.wrong is not None and _tell(session, stage, findings, scenario, found)
-            # A failure that was new ended its crowd: once more, for what the other copies may show.
+            # What was new ended its crowd: once more, for what the other copies may show.
             more = new and isinstance(each, Crowd)
         session.tell(HISTORIES, index + 1, len(todo))
 
@@ -264,13 +264,13 @@ def _unlikeness(pair: Scenario) -> int:
 
 
 def _tell(session: Session, stage: WireStage, findings: RaceFindings, scenario: Scenario, found: Load) -> bool:
-    """Whether it was new and is told now. It is made small by running it again and again; where it does not come again
-    at all, it is told as it was seen.
+    """Whether it was new and is told now, or shows for the first time that an order is wrong, behind which more may be.
+    It is made small by running it again and again; where it does not come again at all, it is told as it was seen.
     """
-    seen = tried(found)
+    seen, orders = tried(found), len(session.misordered)
     assert seen is not None
     if findings.told_before(seen) or findings.told_as_sequence(seen):
-        return False
+        return len(session.misordered) > orders
     source, few, rule = random.Random(session.seed), scenario.width <= FEW, seen.wrong.rules[0]
     tries, most_s = (TRIES_AGAIN, MOST_SHRINKING_S) if few else (TRIES_NARROWING, MOST_NARROWING_S)
 
