@@ -155,6 +155,30 @@ def test_rows_in_an_order_that_is_known_to_be_wrong_hide_nothing(*, known: bool)
         assert right.alone.rules == ("claimDueTimers.order",)
 
 
+@pytest.mark.parametrize("known", [True, False])
+def test_rows_in_a_wrong_order_look_like_no_race_beside_another_call(*, known: bool) -> None:
+    """After the heartbeat the claim would have been given one run only: the longest beginning that fits ends there."""
+    start = after(MODEL, WORLDS["leased"])
+    claim_ = next(call for call in INSTANCES if call.operation == "claimStaleRuns" and call.args["limit"] > 1)
+    heartbeat = next(call for call in INSTANCES if call.operation == "heartbeatRunLease")
+    both: Any = final_answer(start, claim_)
+    assert [each["run"]["runId"] for each in both] == ["r", "q"]
+    assert len(final_answer(final(start, heartbeat), claim_)) == 1
+    history = (Operation(0, claim_, 0, 99, Returned(both[::-1])), Operation(1, heartbeat, 1, 99, Returned(None)))
+    scenario = Scenario(WORLDS["leased"], ((claim_,), (heartbeat,)))
+    avoidance = Avoidance(MODEL, frozenset({"claimStaleRuns.order"} if known else ()))
+    judge = Judge(MODEL, cast(Stage, None), scenario, start, Readings(avoidance=avoidance, writers=()))
+    verdict = asyncio.run(judge.judged(Encounter(history, (), (), (), None, None)))
+    if known:
+        assert isinstance(verdict, Linearizable)
+    else:
+        assert isinstance(verdict, Wrong)
+        assert verdict.stuck == history[0]
+        assert verdict.disordered
+        assert verdict.alone is not None
+        assert verdict.alone.rules == ("claimStaleRuns.order",)
+
+
 def test_another_row_than_the_first_is_no_matter_of_order() -> None:
     """The rule about the order also says which rows a limit takes; a claim that took others is not mended."""
     start = after(MODEL, WORLDS["waiting"])

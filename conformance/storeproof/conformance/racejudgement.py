@@ -18,6 +18,7 @@ from storeproof.conformance.histories import History, Operation
 from storeproof.conformance.judgement import Judgement, decisive_rule, disordered, judge, misordered, show_outcome
 from storeproof.conformance.linearizability import Illegal, Linearizable, Unknown, check, final_states
 from storeproof.conformance.programs import Call, Program
+from storeproof.conformance.roworders import in_another_order, mended
 from storeproof.conformance.scenarios import Scenario
 from storeproof.conformance.stages import Stage
 from storeproof.reference.model import Model, Returned, State
@@ -117,14 +118,14 @@ class Judge:
         return verdict
 
     async def _judged(self, history: History, content: Hashable | None) -> Verdict:
-        history = self._in_order(history)
         finals = final_states(self.model, self.start, history)
+        if finals == []:
+            ordered = self._in_order(history)
+            if isinstance(ordered, Wrong):
+                return ordered
+            history, finals = ordered, final_states(self.model, self.start, ordered)
         if isinstance(finals, Unknown):
             return finals
-        if not finals:
-            found = check(self.model, self.start, history)
-            assert isinstance(found, Illegal)
-            return self._wrong(history, found)
         for final in finals:  # several where an operation has no answer
             closing = self.readings.closing(self.model, final.state, self.scenario)
             if content is not None and (content, freeze(final.state), closing.key) in self.readings.right:
@@ -141,36 +142,31 @@ class Judge:
             self.readings.right.add(known)
         return found
 
-    def _in_order(self, history: History) -> History:
-        """With the rows of an answer in the contract's order where only that is wrong, and known to be: one client is
-        answered so too, and behind it everything else would be hidden.
+    def _in_order(self, history: History) -> History | Wrong:
+        """What is wrong with an illegal history, but for an order of rows that is known to be wrong: one client is
+        answered so too, and everything else would be hidden. If that is all, the history with its rows in order.
         """
         avoided = self.readings.avoidance.rules if self.readings.avoidance else frozenset[str]()
-        if not any(misordered(self.model, [rule]) for rule in avoided):
-            return history
-        for _ in history:
-            found = check(self.model, self.start, history)
-            if not isinstance(found, Illegal):
-                break
-            stuck = history[found.stuck]
-            if stuck.outcome is None:
-                break
-            judgement = judge(self.model, found.state, stuck.call, found.expected, stuck.outcome)
-            if not judgement or not avoided.issuperset(judgement.rules) or not self._disordered(found, stuck):
-                break
-            ordered = replace(stuck, outcome=found.expected.outcome)
-            history = tuple(ordered if each is stuck else each for each in history)
-        return history
+        reordered = in_another_order(self.model, self.start, history)
+        if reordered is not None:
+            ordered, moved = reordered
+            told = [self._wrong(history, each) for each in moved]
+            new = [each for each in told if not each.alone or not avoided.issuperset(each.alone.rules)]
+            return new[0] if new else ordered
+        history = mended(self.model, self.start, history, avoided)
+        found = check(self.model, self.start, history)
+        assert isinstance(found, Illegal)
+        return self._wrong(history, found)
 
     def _wrong(self, history: History, found: Illegal) -> Wrong:
         stuck = history[found.stuck]
         reading = stuck.client == READER
         assert stuck.outcome is not None
         judgement = judge(self.model, found.state, stuck.call, found.expected, stuck.outcome)
+        of_order = disordered(self.model, found.state, stuck.call, found.expected, stuck.outcome)
         what = "no order of these operations gives these answers: "
         rules = [*self._specific(history, found, stuck), LINEARIZABLE, *self._operations(history, found, stuck)]
-        of_order = judgement is not None and misordered(self.model, judgement.rules)
-        if reading and judgement and of_order:  # nobody was at work: that is no race
+        if reading and judgement and misordered(self.model, judgement.rules):  # nobody was at work: that is no race
             what, rules = "", [*judgement.rules]
         what += "reading the state afterwards, " if reading else ""
         why = judgement.message if judgement else "nothing excuses the rows that were left out"
@@ -184,12 +180,8 @@ class Judge:
             reading,
             stuck,
             judgement,
-            self._disordered(found, stuck),
+            of_order,
         )
-
-    def _disordered(self, found: Illegal, stuck: Operation) -> bool:
-        outcome = stuck.outcome
-        return outcome is not None and disordered(self.model, found.state, stuck.call, found.expected, outcome)
 
     def _specific(self, history: History, found: Illegal, stuck: Operation) -> list[str]:
         rules: list[str] = []
