@@ -97,13 +97,13 @@ def test_the_right_rows_in_another_order_are_fit_to_build_on() -> None:
     def with_a_field(rows: list[Any]) -> list[Any]:
         return [{**row, "tenant": "t"} for row in rows]
 
-    for change in (lambda rows: rows[::-1], lambda rows: with_a_field(rows)[::-1]):
-        answer = answered(TIMERS, claim(), change)
-        assert disordered(*answer)
-        assert unfit(*answer) is None
-    for change in (lambda rows: rows, with_a_field):
-        answer = answered(TIMERS, claim(), change)
-        assert not disordered(*answer)
+    for answer, of_order in (
+        (answered(TIMERS, claim(), lambda rows: rows[::-1]), True),
+        (answered(TIMERS, claim(), lambda rows: with_a_field(rows)[::-1]), True),
+        (answered(TIMERS, claim(), lambda rows: rows), False),
+        (answered(TIMERS, claim(), with_a_field), False),
+    ):
+        assert disordered(*answer) is of_order
         assert unfit(*answer) is None
 
 

@@ -169,9 +169,10 @@ async def _set_all_up(stage: WireStage, model: Model, setups: Sequence[Program])
     """Calls the setups of copies, at once if none claims over all rows; else the latest first, which the claims of the
     earlier ones do not see.
     """
-    work = [_set_up(stage, model, setup) for setup in reversed(setups)]
-    in_turn = any(call.operation in OVER_ALL_ROWS for call in setups[0])
-    problems = [await each for each in work] if in_turn else await asyncio.gather(*work)
+    if any(call.operation in OVER_ALL_ROWS for call in setups[0]):
+        problems = [await _set_up(stage, model, setup) for setup in reversed(setups)]
+    else:
+        problems = await asyncio.gather(*(_set_up(stage, model, setup) for setup in setups))
     return next((problem for problem in problems if problem), None)
 
 
