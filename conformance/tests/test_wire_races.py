@@ -153,6 +153,27 @@ def test_what_is_new_hides_nothing_in_the_copies_that_met_with_it(monkeypatch: p
     assert loads[0].histories < loads[1].histories == 24
 
 
+def test_an_order_that_is_new_hides_nothing_in_the_copies_that_met_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    timers = tuple((each,) for each in INSTANCES if each.operation == "scheduleTimer")[:1]
+    loads: list[Load] = []
+
+    def crowds(*_: object) -> list[Crowd]:
+        return [Crowd(Scenario(WORLDS["waiting"], timers * 2), 24)]
+
+    async def seen(*given: Any) -> Load:
+        loads.append(await crowd(*given))
+        return loads[-1]
+
+    monkeypatch.setattr(wirechecks, "_crowds", crowds)
+    monkeypatch.setattr(wirechecks, "crowd", seen)
+    with opened("--fault", "any-order") as (runner, found):
+        session = Session(runner, Profile("few", 1, 30, loads=0), 1)
+        check_wire_histories(session, found.stage())
+    assert session.misordered == {"claimDueTimers.order"}
+    assert [each.wrong is not None for each in loads] == [True, False]
+    assert loads[0].histories < loads[1].histories == 24
+
+
 def test_of_two_failures_of_the_same_calls_the_seldom_one_is_told_too(monkeypatch: pytest.MonkeyPatch) -> None:
     """Alone, the calls show only the other one."""
 
