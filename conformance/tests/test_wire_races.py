@@ -20,7 +20,7 @@ from storeproof.conformance.encounterload import Load
 from storeproof.conformance.known import Known
 from storeproof.conformance.loadchecks import check_histories
 from storeproof.conformance.profiles import Profile
-from storeproof.conformance.programs import Arguments, Program
+from storeproof.conformance.programs import Arguments, Call, Program
 from storeproof.conformance.racejudgement import LINEARIZABLE, Wrong
 from storeproof.conformance.runner import Runner
 from storeproof.conformance.scenarios import Scenario
@@ -39,6 +39,11 @@ from tests.test_wire_replays import LOOK, RACY, RIGHT, SAME_SIGNAL, replayed
 from tests.test_wire_verify import CLAIMS, opened, target, verified
 
 HERE = Path(__file__).parent
+TIED: Program = tuple(
+    Call("scheduleTimer", {"runId": run, "workflowId": "w", "wakeAt": 9, "signalId": "x", "now": 2})
+    for run in ("r", "q")
+)
+"""Two timers that are due at once."""
 TWO_EVENTS: Program = tuple(
     call for call in INSTANCES if call.operation == "appendEvents" and len(call.args["events"]) == 2
 )[:1]
@@ -247,10 +252,16 @@ def test_every_world_is_set_up_for_a_crowd(world: str, options: tuple[str, ...])
             assert right.histories == 24 or (right.wrong is not None and right.wrong.reading)
 
 
+@pytest.mark.parametrize(
+    ("program", "told"),
+    [((*WORLDS["waiting"], *CLAIMS[1]), "claimDueTimers.order"), ((*TIED, *CLAIMS[1]), "claimDueTimers.ties")],
+)
 def test_an_order_that_one_client_was_told_of_is_no_work_of_a_kill(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, program: Program, told: str
 ) -> None:
-    """Also where it comes by chance, and in no program that one client runs to see whether the kill is needed."""
+    """Also where it comes by chance, and in no program that one client runs to see whether the kill is needed; and
+    where the client was told of another order of the rows.
+    """
     rounds = [Round(Scenario(WORLDS["waiting"], (TWO_EVENTS,)), 1, 0.0, retried=False) for _ in range(6)]
 
     def drawn(*_: object) -> list[Round]:
@@ -261,10 +272,10 @@ def test_an_order_that_one_client_was_told_of_is_no_work_of_a_kill(
     with opened("--journal", str(tmp_path / "journal"), "--fault", "any-order", "--seed", "3") as (runner, found):
         session = Session(runner, Profile("few", 1, 30, kills=len(rounds)), 1)
         for _ in range(20):
-            session.exercise((*WORLDS["waiting"], *CLAIMS[1]), "sequences")
-        assert [failure.rules for failure in session.failures] == [["claimDueTimers.order"]]
+            session.exercise(program, "sequences")
+        assert [failure.rules for failure in session.failures] == [[told]]
         check_wire_cuts(session, found.stage())
-    assert [failure.rules for failure in session.failures] == [["claimDueTimers.order"]]
+    assert [failure.rules for failure in session.failures] == [[told]]
     assert session.misordered == {"claimDueTimers.order"}
     assert session.cut_points > 0
 

@@ -16,6 +16,7 @@ from storeproof.conformance.encounterload import Load
 from storeproof.conformance.encounters import Encounter
 from storeproof.conformance.failures import HarnessError
 from storeproof.conformance.points import Cut
+from storeproof.conformance.profiles import Profile
 from storeproof.conformance.programs import Call, Program
 from storeproof.conformance.racefailures import told
 from storeproof.conformance.racejudgement import LINEARIZABLE, Wrong
@@ -23,6 +24,7 @@ from storeproof.conformance.races import Tried
 from storeproof.conformance.report import FailureReport
 from storeproof.conformance.repro import save
 from storeproof.conformance.scenarios import Scenario
+from storeproof.conformance.session import Session
 from storeproof.conformance.wirechecks import tried
 from storeproof.conformance.wirekills import Round, Struck, struck
 from storeproof.conformance.wireload import again
@@ -30,7 +32,7 @@ from storeproof.conformance.wirereplays import replay_over_wire
 from storeproof.reference.model import Model
 from storeproof.spec.loader import load
 from tests.command_session import Ran, storeproof
-from tests.test_wire_verify import SIGNALS, opened, target
+from tests.test_wire_verify import CLAIMS, SIGNALS, opened, target
 
 RIGHT = target("--fault", "slow")
 RACY = ("--fault", "check-then-act")
@@ -141,4 +143,19 @@ def test_a_kill_replays_with_how_often_something_was_lost(tmp_path: Path) -> Non
     failures, of = repetitions(said)
     assert 0 < failures <= of == 10
     ran, said = replayed(file, "--target", target("--journal", str(tmp_path / "right")), folder=tmp_path)
+    assert (ran.code, "it no longer fails" in said) == (0, True), ran
+
+
+def test_rows_that_came_in_a_wrong_order_are_looked_at_more_than_once(tmp_path: Path) -> None:
+    """It is chance: with this seed the first run of the program is answered right."""
+    with opened("--fault", "any-order") as (runner, _):
+        session = Session(runner, Profile("few", 1, 30), 1)
+        for _ in range(20):
+            session.exercise((*WORLDS["waiting"], *CLAIMS[1]), "sequences")
+        [failure] = session.failures
+    assert failure.rules == ["claimDueTimers.order"]
+    file = save(failure, RIGHT, 1, tmp_path, load())
+    ran, said = replayed(file, "--target", target("--fault", "any-order", "--seed", "5"), folder=tmp_path)
+    assert (ran.code, "it still fails" in said, "claimDueTimers.order" in said) == (1, True, True), ran
+    ran, said = replayed(file, folder=tmp_path)
     assert (ran.code, "it no longer fails" in said) == (0, True), ran

@@ -15,7 +15,7 @@ from storeproof.conformance.histories import History
 from storeproof.conformance.judgement import misordered
 from storeproof.conformance.programs import Program
 from storeproof.conformance.racefailures import FEW, Try, minimised_race, told
-from storeproof.conformance.racejudgement import LINEARIZABLE
+from storeproof.conformance.racejudgement import LINEARIZABLE, Wrong
 from storeproof.conformance.races import Tried
 from storeproof.conformance.scenarios import Scenario
 from storeproof.conformance.session import Session
@@ -69,7 +69,7 @@ class RaceFindings:
             self.session.misordered.update(found.wrong.rules)
             return self._told_alone(found)
         alone = found.wrong.alone
-        if alone and found.wrong.disordered and self._told_of_one(alone.rules):
+        if alone and found.wrong.disordered and self._told_of_one(found.wrong, alone.rules):
             self.session.misordered.update(alone.rules)
             self._sequential += 1
             return True
@@ -81,10 +81,17 @@ class RaceFindings:
                 return True
         return False
 
-    def _told_of_one(self, rules: Iterable[str]) -> bool:
-        """Whether one client was told to be answered against them: then nobody else is needed for it, nor a kill."""
+    def _told_of_one(self, wrong: Wrong, rules: Iterable[str]) -> bool:
+        """Whether one client was told to be answered against them: then nobody else is needed for it, nor a kill.
+        After a kill also where it was told of another order of the same rows: chance decides which of them shows.
+        """
+        model = self.session.model
+        read = wrong.stuck.call.operation if wrong.reading and wrong.stuck else None
+        rules_of_read = (rule for rule, stated in model.specification.rules.items() if stated.operation == read)
+        orders = {rule for rule in rules_of_read if misordered(model, (rule,))}
         failures = *self.session.failures, *self.session.known.failures
-        return any(not each.clients and {*rules} <= {*each.rules} for each in failures)
+        told = [{*each.rules} for each in failures if not each.clients]
+        return any({*rules} <= each or each <= orders for each in told)
 
     def _wrong_alone(self, setup: Program, calls: Program) -> bool:
         """Whether one client is answered wrongly. Rows that the setup or the reading at the end shows in a wrong order
