@@ -190,9 +190,13 @@ def test_the_verdict_says_how_far_it_was_explored() -> None:
     assert "2 pairs of operations explored, 1 of them completely" in printed(report(pairs=half))
     sample = [pair.model_copy(update={"complete": False}) for pair in pairs]
     assert "2 pairs of operations explored, a sample of them" in printed(report(pairs=sample))
+    assert "skipped: 5 scenarios, wrong before any race or crash (cuts 2, histories 3)" in printed(
+        report(skipped={"cuts": 2, "histories": 3})
+    )
     nothing = printed(report())
     assert "interleavings:" not in nothing
     assert "cuts:" not in nothing
+    assert "skipped:" not in nothing
 
 
 def test_a_run_of_both_checks_prints_what_it_did() -> None:

@@ -212,6 +212,17 @@ def test_a_store_whose_setup_fails_is_skipped_and_not_accused() -> None:
     assert (right.skipped, right.complete) == (None, True)
 
 
+@pytest.mark.usefixtures("few")
+def test_what_is_skipped_is_counted_and_is_no_evidence(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def wrong(*_: object) -> str:
+        return "await store.create_run(…): expected 1, got 2"
+
+    monkeypatch.setattr(races, "prepared", wrong)
+    report = interleavings(target("sqlite"), "atomic.linearizable")
+    assert report.skipped == {"interleavings": sum(pair.scenarios for pair in report.pairs)}
+    assert (report.verdict, report.failures, [rule.status for rule in report.rules]) == ("partial", [], ["untested"])
+
+
 # verdicts the checker cannot give
 
 

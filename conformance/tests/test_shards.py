@@ -98,6 +98,7 @@ def test_reports_are_merged_by_rule_pair_and_story() -> None:
     assert merged.failures == [short]
     assert merged.cut_points == 2
     assert merged.outages == {"connections dropped": 6}
+    assert merged.skipped == {"cuts": 4}
 
 
 def test_a_rule_that_one_share_never_met_is_passed_by_another() -> None:
@@ -174,6 +175,7 @@ def _report(
         failures=failures or [],
         cut_points=1,
         outages={"connections dropped": 3},
+        skipped={"cuts": 2},
         pairs=pairs or [],
         environment={},
         duration_s=1.0,

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from storeproof.conformance import racefindings, wirechecks
+from storeproof.conformance import racefindings, wirechecks, wirekills, wireload
 from storeproof.conformance.catalogue import INSTANCES, WORLDS
 from storeproof.conformance.cutblame import ACKNOWLEDGED, CUT
 from storeproof.conformance.encounterload import Load
@@ -250,6 +250,29 @@ def test_every_world_is_set_up_for_a_crowd(world: str, options: tuple[str, ...])
             right = runner.wait(crowd(found.stage(), runner.model, scenario, 24, random.Random(1)))
             assert (right.skipped, right.unknown) == (None, None)
             assert right.histories == 24 or (right.wrong is not None and right.wrong.reading)
+
+
+def test_crowds_and_kills_that_are_skipped_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the setup is answered wrongly."""
+
+    def crowds(*_: object) -> list[Crowd]:
+        return [Crowd(SAME_SIGNAL, 24)] * 2
+
+    def drawn(*_: object) -> list[Round]:
+        return [Round(SAME_SIGNAL, 2, 0.0, retried=False)] * 3
+
+    async def wrong(*_: object) -> str:
+        return "await store.create_run(…): expected 1, got 2"
+
+    monkeypatch.setattr(wirechecks, "_crowds", crowds)
+    monkeypatch.setattr(wirechecks, "drawn_rounds", drawn)
+    monkeypatch.setattr(wireload, "_set_up", wrong)
+    monkeypatch.setattr(wirekills, "prepared", wrong)
+    with opened() as (runner, found):
+        session = Session(runner, Profile("few", 1, 30, loads=0), 1)
+        check_wire_histories(session, found.stage())
+        check_wire_cuts(session, found.stage())
+    assert (session.skipped, session.failures, session.evidence) == ({"histories": 2, "cuts": 3}, [], {})
 
 
 @pytest.mark.parametrize(

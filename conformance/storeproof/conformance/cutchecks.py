@@ -46,6 +46,7 @@ def check_cuts(session: Session) -> None:
                 return
             found = _cut(session, stage, scenario, readings)
             require_verdict("a cut", found.unknown)
+            session.skip(NAME, found.skipped)
             if found.wrong is not None:
                 findings.add(found.wrong, lambda smaller: _wrong(session, stage, smaller, readings))
             else:

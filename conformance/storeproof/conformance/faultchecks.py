@@ -46,6 +46,7 @@ def _kill(session: Session, place: Place) -> None:
         for index, scenario in enumerate(scenarios):
             found = session.runner.wait(explore_kills(place, process, session.model, scenario, readings))
             require_verdict("what a fault left", found.unknown)
+            session.skip("cuts", found.skipped)
             session.cut_points += sum(found.points.values())
             if found.wrong is not None:
                 session.add(told("cuts", found.wrong, session.model))
@@ -64,6 +65,7 @@ def _endure(session: Session, outage: Outage) -> None:
         work = endure(outage.open_stage, session.model, spared, fault, found, session.avoidance)
         session.runner.wait(work)
         require_verdict("what a fault left", found.unknown)
+        session.skip("histories", found.skipped)
         if found.wrong is not None:
             session.add(told("histories", found.wrong, session.model))
             if not session.known.expects(found.wrong.wrong.rules):

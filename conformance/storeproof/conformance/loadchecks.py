@@ -47,6 +47,7 @@ def check_histories(session: Session) -> None:
                 return
             found = session.runner.wait(repeated(stage, session.model, scenario, readings, repetitions))
             require_verdict("a history", found.unknown)
+            session.skip(NAME, found.skipped)
             findings.exercised(found.rules)
             if found.wrong is not None and not findings.told_as_sequence(_tried(found)):
                 failure = told(NAME, _tried(found), session.model)

@@ -129,6 +129,7 @@ class _Exploring:
         session = self.session
         found = session.runner.wait(explore(self.stage, session.model, scenario, self.readings, bound))
         require_verdict("a race", found.unknown)
+        session.skip(NAME, found.skipped)
         tried = found.tried(scenario)
         if tried is not None:
             self._tell(tried, bound)

@@ -149,6 +149,11 @@ class Report(Part):
     programs: dict[str, int] = Field(default={}, description="By check: how many programs of one client were run.")
     cut_points: int = Field(default=0, description="How many cuts of operations took place.")
     outages: dict[str, int] = Field(default={}, description="By fault: how often a database failed under load.")
+    skipped: dict[str, int] = Field(
+        default={},
+        description="By check: how many scenarios were not tried to the end, because their setup was answered wrongly, "
+        "or they fail without the cut too.",
+    )
     pairs: list[PairReport] = Field(default=[], description="What the check `interleavings` explored.")
     environment: dict[str, str] = Field(description="Profile, seed and versions.")
     duration_s: float = Field(description="Seconds.")

@@ -19,7 +19,7 @@ def counts(report: Report) -> dict[Status, int]:
 
 
 def explored(report: Report) -> Iterator[str]:
-    """How much was run: programs of one client, interleavings, cuts, and databases that failed."""
+    """How much was run: programs of one client, interleavings, cuts, databases that failed; and what could not be."""
     if report.programs:
         named = ", ".join(f"{check} {count:,}" for check, count in report.programs.items())
         yield f"programs of one client: {sum(report.programs.values()):,} ({named})"
@@ -33,6 +33,9 @@ def explored(report: Report) -> Iterator[str]:
         yield f"cuts: {report.cut_points:,} points at which an operation was cut off or its process killed"
     if report.outages:
         yield f"under load: {', '.join(f'{name} {count}' for name, count in report.outages.items())}"
+    if report.skipped:
+        named = ", ".join(f"{check} {count:,}" for check, count in report.skipped.items())
+        yield f"skipped: {counted(sum(report.skipped.values()), 'scenario')}, wrong before any race or crash ({named})"
 
 
 def excused(report: Report) -> Iterator[str]:

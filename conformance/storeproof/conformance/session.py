@@ -70,6 +70,8 @@ class Session:
     """How many programs ended in a call that hung."""
     left_out: int = 0
     """How many calls could not be made, because the way to the store does not carry their arguments."""
+    skipped: Counter[str] = field(default_factory=Counter[str])
+    """By check: how many scenarios could not be tried, because something is wrong before any race or crash."""
     misordered: set[str] = field(default_factory=set[str])
     """Rules of order that one client was seen to be answered against, where races were looked for."""
     known: Known = field(default_factory=Known)
@@ -138,6 +140,11 @@ class Session:
     def share_of(self, pieces: Sequence[T]) -> list[T]:
         """Those that are this session's."""
         return list(pieces[self.share])
+
+    def skip(self, check: str, because: str | None) -> None:
+        """Counts a scenario that could not be tried, where there is a reason."""
+        if because is not None:
+            self.skipped[check] += 1
 
     def tell(self, check: str, done: int, total: int) -> None:
         """Passes on how far a check is."""

@@ -81,10 +81,11 @@ def merged_reports(reports: Sequence[Report], error: str | None = None) -> Repor
     rules = [_merged_rule(each) for each in zip(*(report.rules for report in reports), strict=True)]
     errors = [report.error for report in reports if report.error] + ([error] if error else [])
     verdict = verdict_of(rules)
-    outages, programs = Counter[str](), Counter[str]()
+    outages, programs, skipped = Counter[str](), Counter[str](), Counter[str]()
     for report in reports:
         outages.update(report.outages)
         programs.update(report.programs)
+        skipped.update(report.skipped)
     return first.model_copy(
         update={
             "rules": rules,
@@ -94,6 +95,7 @@ def merged_reports(reports: Sequence[Report], error: str | None = None) -> Repor
             "cut_points": sum(report.cut_points for report in reports),
             "outages": dict(outages),
             "programs": dict(programs),
+            "skipped": dict(skipped),
             "environment": first.environment | {"jobs": str(len(reports))},
             "duration_s": max(report.duration_s for report in reports),
             "error": errors[0] if errors else None,

@@ -109,6 +109,7 @@ def _report(
         programs=dict(session.programs),
         cut_points=session.cut_points,
         outages=dict(session.outages),
+        skipped=dict(session.skipped),
         environment=environment,
         duration_s=round(duration_s, 3),
         error=error,

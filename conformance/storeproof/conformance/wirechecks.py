@@ -85,6 +85,7 @@ def check_wire_histories(session: Session, stage: WireStage) -> None:
                 return
             found = _met(session, stage, findings, each, source)
             require_verdict("a history", found.unknown)
+            session.skip(HISTORIES, found.skipped)
             findings.exercised(found.rules)
             scenario = each.scenario if isinstance(each, Crowd) else each
             new = found.wrong is not None and _tell(session, stage, findings, scenario, found)
@@ -149,6 +150,7 @@ def check_wire_cuts(session: Session, stage: WireStage) -> None:
             return
         found = session.runner.wait(struck(stage, session.model, each, session.reading_avoidance))
         require_verdict("what a killed process left", found.unknown)
+        session.skip(CUTS, found.skipped)
         session.cut_points += found.cuts
         findings.exercised(found.rules)
         told = found.wrong is not None and findings.told_before(found.wrong)
