@@ -27,7 +27,7 @@ from storeproof.conformance.scenarios import Scenario
 from storeproof.conformance.session import Session
 from storeproof.conformance.wirechecks import tried
 from storeproof.conformance.wirekills import Round, Struck, struck
-from storeproof.conformance.wireload import again
+from storeproof.conformance.wireload import LONGEST_DELAY_S, again
 from storeproof.conformance.wirereplays import replay_over_wire
 from storeproof.reference.model import Model
 from storeproof.spec.loader import load
@@ -87,8 +87,8 @@ def test_a_replay_looks_behind_rows_in_a_wrong_order_and_then_into_crowds(monkey
         tries.append(("alone", given[-1].rules))
         return Load(histories=100) if order in given[-1].rules else load_(order)
 
-    async def together(*given: Any) -> Load:
-        tries.append(("together", given[-1].rules))
+    async def together(*given: Any, latest_s: float) -> Load:
+        tries.append(("together" if latest_s == LONGEST_DELAY_S else "later", given[-1].rules))
         return load_(LINEARIZABLE) if len(tries) == 4 else Load(histories=96)
 
     monkeypatch.setattr(wirereplays, "again", alone)
@@ -100,7 +100,7 @@ def test_a_replay_looks_behind_rows_in_a_wrong_order_and_then_into_crowds(monkey
             assert again_ is not None
             assert again_.wrong.rules == (rule,)
     without, with_ = frozenset({order}), frozenset[str]()
-    behind = [("alone", with_), ("alone", without), ("together", without), ("together", without)]
+    behind = [("alone", with_), ("alone", without), ("together", without), ("later", without)]
     assert tries == [*behind, ("alone", with_)]
 
 
@@ -108,7 +108,7 @@ def test_a_replay_looks_behind_rows_in_a_wrong_order_and_then_into_crowds(monkey
 @pytest.mark.parametrize("why", ["unknown", "skipped"])
 def test_a_replay_that_nobody_could_judge_is_not_a_pass(monkeypatch: pytest.MonkeyPatch, check: str, why: str) -> None:
     def gave_up(kind: type[Any], *, really: bool) -> Any:
-        async def found(*_: Any) -> Any:
+        async def found(*_: Any, **__: Any) -> Any:
             return kind(**{why: "it gave up"}) if really else kind()
 
         return found

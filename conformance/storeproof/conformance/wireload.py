@@ -11,6 +11,7 @@ import random
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import replace
+from functools import partial
 from itertools import count
 
 from storeproof.conformance.avoidance import Avoidance
@@ -44,19 +45,22 @@ async def crowd(
     source: random.Random,
     avoidance: Avoidance | None = None,
     told: Callable[[Load], bool] = lambda _: False,
+    latest_s: float = LONGEST_DELAY_S,
 ) -> Load:
     """Runs so many copies of a scenario after one reset, until one history is wrong.
 
     `avoidance` keeps the reading at the end away from rules that are known to fail. What was `told` before hides
     nothing: the other copies are judged as well; those that have to do with each other after one more reset, because
     nobody knows what a wrong one left, and until it was met so often that little else is to be expected.
+    `latest_s`: how much later than the others of its copy a client may begin.
     """
     found = Load()
     every = list(copies(model.specification, scenario, number))
     together = apart(scenario)
     first: Load | None = None
     await stage.target.reset()
-    async with aclosing((_met_together if together else _met_in_turn)(stage, model, every, source, found)) as met:
+    delays = partial(_delays, source=source, latest_s=latest_s)
+    async with aclosing((_met_together if together else _met_in_turn)(stage, model, every, delays, found)) as met:
         async for own, encounter in met:
             if not await _judged(own, model, encounter, found, avoidance):
                 continue
@@ -74,13 +78,13 @@ async def crowd(
 
 
 async def _met_together(
-    stage: WireStage, model: Model, every: Sequence[Copy], source: random.Random, found: Load
+    stage: WireStage, model: Model, every: Sequence[Copy], delays: Callable[[Scenario], list[float]], found: Load
 ) -> AsyncGenerator[tuple[_CopyStage, Encounter]]:
     """All copies at once, which have nothing to do with each other; then each to be judged."""
     found.skipped = await _set_all_up(stage, model, [copy.scenario.setup for copy in every])
     if found.skipped is not None:
         return
-    met = [meet_over_wire(stage, copy.scenario, _delays(copy.scenario, source)) for copy in every]
+    met = [meet_over_wire(stage, copy.scenario, delays(copy.scenario)) for copy in every]
     encounters = await asyncio.gather(*met)
     stages = await asyncio.gather(*(_read_ahead(stage, model, copy) for copy in every))
     for own, encounter in zip(stages, encounters, strict=True):
@@ -88,14 +92,14 @@ async def _met_together(
 
 
 async def _met_in_turn(
-    stage: WireStage, model: Model, every: Sequence[Copy], source: random.Random, found: Load
+    stage: WireStage, model: Model, every: Sequence[Copy], delays: Callable[[Scenario], list[float]], found: Load
 ) -> AsyncGenerator[tuple[_CopyStage, Encounter]]:
     """One copy after the other, the latest first: what is due later no earlier claim takes."""
     for copy in reversed(every):
         found.skipped = await _set_up(stage, model, copy.scenario.setup)
         if found.skipped is not None:
             return
-        encounter = await meet_over_wire(stage, copy.scenario, _delays(copy.scenario, source))
+        encounter = await meet_over_wire(stage, copy.scenario, delays(copy.scenario))
         yield await _read_ahead(stage, model, copy), encounter
 
 
@@ -156,11 +160,11 @@ async def meet_over_wire(stage: WireStage, scenario: Scenario, delays: Sequence[
     return Encounter(tuple(operations), tuple(moments), (), (0,) * len(scenario.clients), None, None)
 
 
-def _delays(scenario: Scenario, source: random.Random) -> list[float]:
+def _delays(scenario: Scenario, source: random.Random, latest_s: float = LONGEST_DELAY_S) -> list[float]:
     """All together in half of the cases, in any order; else each a little later than the one before."""
     clients = len(scenario.clients)
     order = source.sample(range(clients), clients)
-    step = 0.0 if source.random() < 0.5 else source.random() * LONGEST_DELAY_S / clients
+    step = 0.0 if source.random() < 0.5 else source.random() * latest_s / clients
     # What is not above 0 is no delay: it only says who is first in the write.
     return [position * step if step else (position - clients) for position in order]
 

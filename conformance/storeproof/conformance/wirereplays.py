@@ -16,14 +16,18 @@ from storeproof.conformance.races import Tried
 from storeproof.conformance.scenarios import Scenario
 from storeproof.conformance.wirechecks import tried
 from storeproof.conformance.wirekills import Round, struck
-from storeproof.conformance.wireload import again, crowd
+from storeproof.conformance.wireload import LONGEST_DELAY_S, again, crowd
 from storeproof.conformance.wirestage import WireStage
 from storeproof.reference.model import Model
 
 REPLAYS, KILL_REPLAYS = 100, 10
 """How often a saved failure is repeated, of a race and of a kill."""
-CROWDS, COPIES = 8, 96
+CROWDS, COPIES = 16, 96
 """How often so many copies of a race are run at once, where it does not come alone."""
+LATE_S = 0.1
+"""How much later than the others a client begins in every second of them. Among so many copies a call takes long, and
+some races need one that begins when another's second call is at work.
+"""
 
 
 async def replay_over_wire(
@@ -64,10 +68,11 @@ async def _replayed(stage: WireStage, model: Model, scenario: Scenario, saved: S
         if not rules or rules <= orders or not misordered(model, rules) or misordered(model, saved):
             break
         orders |= rules
-    for _ in range(CROWDS if scenario.width <= FEW else 0):
+    for turn in range(CROWDS if scenario.width <= FEW else 0):
         if found.wrong is not None or found.skipped is not None or found.unknown is not None:
             break
-        found = await crowd(stage, model, scenario, COPIES, source, avoidance)
+        latest_s = LATE_S if turn % 2 else LONGEST_DELAY_S
+        found = await crowd(stage, model, scenario, COPIES, source, avoidance, latest_s=latest_s)
     return found if found.wrong is not None or seen.wrong is None else seen
 
 
