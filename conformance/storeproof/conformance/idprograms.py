@@ -153,15 +153,26 @@ def kinds_program(signal: str, approval: str, *, approval_first: bool = False) -
     return (create, pause, first, pause, second, pause, first)
 
 
-def order_programs() -> Iterator[Program]:
-    """Ids that a collation or UTF-16 would order otherwise, in two orders of arrival."""
+def order_programs() -> Iterator[tuple[Program, Program]]:
+    """Ids that a collation or UTF-16 would order otherwise, in two orders of arrival, as each operation lists them; and
+    the same with ids that nobody orders otherwise.
+    """
     ids = ("a", "B", "b", "ab", "a b", "a:b", "A", "\U0001f600", "\ue000", "é", "z", "1", "10", "2", "-", "_")
-    yield order_program(ids)
-    yield order_program(ids[::-1])
+    lease = {"leaseMs": 50, "now": 9, "limit": 4}
+    for operation in ("claimDueTimers", "claimDueScheduleBuckets", "claimStaleRuns"):
+        claims = tuple(Call(operation, {**lease, "leaseOwner": owner}) for owner in ("p", "q", "r"))
+        yield from _ordered(ids, claims)
+    yield from _ordered(ids, (Call("listRuns", {"limit": 5}), Call("listRuns", {"limit": 5, "cursor": "5"})))
 
 
-def order_program(ids: tuple[str, ...]) -> Program:
-    """Rows that differ in their ids only; limits then pick, and lists show, by code point."""
+def _ordered(ids: tuple[str, ...], listing: Program) -> Iterator[tuple[Program, Program]]:
+    plain = order_program(tuple("abcdefg"), listing)
+    for names in (ids, ids[::-1]):
+        yield order_program(names, listing), plain
+
+
+def order_program(ids: tuple[str, ...], listing: Program) -> Program:
+    """Rows that differ in their ids only; then they are listed, or a limit picks among them, by code point."""
     calls: list[Call] = []
     for name in ids:
         schedule: Arguments = {"scheduleId": name, "workflowId": "w", "schedule": {"kind": "interval", "everyMs": 1}}
@@ -173,13 +184,4 @@ def order_program(ids: tuple[str, ...]) -> Program:
             Call("scheduleTimer", {"runId": "a", "workflowId": "w", "wakeAt": 5, "signalId": name, "now": 1}),
             Call("upsertSchedule", schedule),
         ]
-    for owner in ("p", "q", "r"):
-        lease = {"leaseOwner": owner, "leaseMs": 50, "now": 9}
-        calls += [
-            Call("listRuns", {"limit": 5}),
-            Call("listRuns", {"limit": 5, "cursor": "5"}),
-            Call("claimDueTimers", {**lease, "limit": 4}),
-            Call("claimDueScheduleBuckets", {**lease, "limit": 4}),
-            Call("claimStaleRuns", {**lease, "limit": 4}),
-        ]
-    return tuple(calls)
+    return (*calls, *listing)
