@@ -150,8 +150,12 @@ def test_a_store_is_introduced_emptied_and_ended(
 
 @pytest.mark.parametrize("store", ["postgres", "d1"])
 def test_what_was_answered_is_there_after_the_process_was_killed(
-    store: str, commands: dict[str, tuple[str, ...]], start: Start
+    store: str, commands: dict[str, tuple[str, ...]], start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """And nothing lies about that the process had for itself."""
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setenv("TMPDIR", str(temporary))
     bridge = start(*commands[store])
     assert bridge.ask("initialize", protocol=1)["capabilities"] == ["durable"]
     bridge.ask("reset")
@@ -162,6 +166,7 @@ def test_what_was_answered_is_there_after_the_process_was_killed(
         bridge = start(*commands[store])
         bridge.ask("initialize", protocol=1)
     assert [run["runId"] for run in bridge.ask("listRuns", limit=9)] == ["r0", "r1", "r2"]
+    assert list(temporary.iterdir()) == []
 
 
 def test_two_processes_do_not_share_a_schema(commands: dict[str, tuple[str, ...]], start: Start) -> None:

@@ -1,7 +1,7 @@
 // A workerd that does not outlive the process that started it, however that one ends. Miniflare's own does, and then
 // holds the database, when its parent is killed; and to be killed is what the kit does to a durable store.
 import { spawn } from 'node:child_process'
-import { existsSync, readFileSync, rmSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import path from 'node:path'
 import process from 'node:process'
@@ -16,6 +16,7 @@ const LONGEST_WAIT_MS = 10_000
 export async function startWorkerd(folder, options) {
   const file = path.join(folder, 'workerd.pid')
   await gone(file)
+  ownTemporaries(path.join(folder, 'tmp'))
   const packages = createRequire(createRequire(import.meta.url).resolve('miniflare'))
   process.env.STOREPROOF_WORKERD = packages('workerd').default
   process.env.STOREPROOF_WORKERD_PID = file
@@ -35,6 +36,13 @@ export async function startWorkerd(folder, options) {
       rmSync(file, { force: true })
     },
   }
+}
+
+/** Miniflare removes what it has in the system's temporary folder when it is disposed of, and not when it is killed. */
+function ownTemporaries(folder) {
+  rmSync(folder, { recursive: true, force: true })
+  mkdirSync(folder, { recursive: true })
+  process.env.TMPDIR = folder
 }
 
 /** A shell that waits for a line from this process; when this process ends without one, it kills workerd. */
