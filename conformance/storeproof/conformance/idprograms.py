@@ -154,8 +154,8 @@ def kinds_program(signal: str, approval: str, *, approval_first: bool = False) -
 
 
 def order_programs() -> Iterator[tuple[Program, Program]]:
-    """Ids that a collation or UTF-16 would order otherwise, in two orders of arrival, as each operation lists them; and
-    the same with ids that nobody orders otherwise.
+    """Ids that a collation or UTF-16 would order otherwise, in two orders of arrival; and the same with ids that nobody
+    orders otherwise. A program for each operation: a program ends at the first wrong answer, and would hide the others.
     """
     ids = ("a", "B", "b", "ab", "a b", "a:b", "A", "\U0001f600", "\ue000", "é", "z", "1", "10", "2", "-", "_")
     lease = {"leaseMs": 50, "now": 9, "limit": 4}
