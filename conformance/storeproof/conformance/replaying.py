@@ -15,6 +15,7 @@ from storeproof.conformance.profiles import PROFILES
 from storeproof.conformance.programs import REOPEN, as_python
 from storeproof.conformance.racechecks import opened_stage
 from storeproof.conformance.racefailures import told
+from storeproof.conformance.racefindings import TRIES_ALONE
 from storeproof.conformance.racejudgement import Readings
 from storeproof.conformance.races import Tried, explore, rerun
 from storeproof.conformance.report import FailureReport, Report
@@ -32,8 +33,6 @@ from storeproof.spec.loader import load as load_specification
 from storeproof.spec.specification import Specification
 
 MOST_REPETITIONS = 100
-MOST_ORDERS = 10
-"""How often a program is run until its rows come in a wrong order."""
 
 
 def replay_file(console: Console, file: Path, target_name: str | None, limit_s: float) -> int:
@@ -65,7 +64,7 @@ def _program(repro: Repro, target: Target, specification: Specification) -> Fail
         if "durable" not in target.capabilities and any(call.operation == REOPEN for call in program):
             raise UsageError(f"{target.name} is not durable, and the program closes and reopens the store")
         # A database may put rows in order by chance: once is not enough to say that it does.
-        for _ in range(MOST_ORDERS if misordered(runner.model, repro.rules) else 1):
+        for _ in range(TRIES_ALONE if misordered(runner.model, repro.rules) else 1):
             found = _failure(repro, runner.run(program))
             if found is not None:
                 return found
