@@ -21,7 +21,7 @@ from storeproof.conformance.wirechecks import Crowd, check_wire_cuts, check_wire
 from storeproof.conformance.wireclient import WireClient
 from storeproof.conformance.wirekills import Round, struck
 from tests.test_wire_races import listed
-from tests.test_wire_replays import LOOK, RACY, SAME_SIGNAL
+from tests.test_wire_replays import LOOK, RACY, SAME_SIGNAL, TWO_EVENTS
 from tests.test_wire_verify import CLAIMS, opened
 
 TIED: Program = tuple(
@@ -29,9 +29,6 @@ TIED: Program = tuple(
     for run in ("r", "q")
 )
 """Two timers that are due at once."""
-TWO_EVENTS: Program = tuple(
-    call for call in INSTANCES if call.operation == "appendEvents" and len(call.args["events"]) == 2
-)[:1]
 
 
 def test_an_operation_that_is_kept_by_half_is_found(tmp_path: Path) -> None:

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 from storeproof.conformance import wirereplays
-from storeproof.conformance.catalogue import WORLDS
-from storeproof.conformance.cutblame import ACKNOWLEDGED
+from storeproof.conformance.catalogue import INSTANCES, WORLDS
+from storeproof.conformance.cutblame import ACKNOWLEDGED, CONVERGES, CUT
 from storeproof.conformance.encounterload import Load
 from storeproof.conformance.encounters import Encounter
 from storeproof.conformance.failures import HarnessError
@@ -26,7 +26,7 @@ from storeproof.conformance.repro import save
 from storeproof.conformance.scenarios import Scenario
 from storeproof.conformance.session import Session
 from storeproof.conformance.wirechecks import tried
-from storeproof.conformance.wirekills import Round, Struck, struck
+from storeproof.conformance.wirekills import LATEST, Round, Struck, struck
 from storeproof.conformance.wireload import LONGEST_DELAY_S, again
 from storeproof.conformance.wirereplays import replay_over_wire
 from storeproof.reference.model import Model
@@ -41,6 +41,9 @@ SMALL = replace(SAME_SIGNAL, setup=(WORLDS["waiting"][0], WORLDS["waiting"][-1])
 """The same in a world of one run that waits: cheap to repeat."""
 NOBODY = Encounter((), (), (), (), None, None)
 LOOK: Program = (Call("loadRun", {"runId": "q"}),)
+TWO_EVENTS: Program = tuple(
+    call for call in INSTANCES if call.operation == "appendEvents" and len(call.args["events"]) == 2
+)[:1]
 
 
 def replayed(file: Path, *options: str, folder: Path) -> tuple[Ran, str]:
@@ -144,6 +147,42 @@ def test_a_kill_replays_with_how_often_something_was_lost(tmp_path: Path) -> Non
     assert 0 < failures <= of == 10
     ran, said = replayed(file, "--target", target("--journal", str(tmp_path / "right")), folder=tmp_path)
     assert (ran.code, "it no longer fails" in said) == (0, True), ran
+
+
+def test_a_kill_whose_retry_is_wrong_replays_with_the_retry(tmp_path: Path) -> None:
+    """Without it nothing is wrong: the append was done whole."""
+    options = ("--journal", str(tmp_path / "journal"), "--fault", "appends-again")
+    scenario = Scenario(WORLDS["waiting"], (TWO_EVENTS,))
+    with opened(*options) as (runner, found):
+        kills = [
+            runner.wait(struck(found.stage(), runner.model, Round(scenario, 0, 1.5, retried=retried))).wrong
+            for retried in (False, True)
+        ]
+    assert kills[0] is None
+    assert kills[1] is not None
+    file = saved("cuts", kills[1], target(*options), tmp_path)
+    ran, said = replayed(file, folder=tmp_path)
+    assert (ran.code, "it still fails" in said, CONVERGES in said) == (1, True, True), ran
+
+
+@pytest.mark.parametrize(("fails", "kills", "said"), [(23, 30, "in 1 of 30 repetitions: a half"), (51, 50, None)])
+def test_a_kill_that_shows_seldom_is_repeated_more_often(
+    monkeypatch: pytest.MonkeyPatch, fails: int, kills: int, said: str | None
+) -> None:
+    made: list[Round] = []
+    half = Tried(SAME_SIGNAL, Wrong((CUT,), "a half", "", "", (), (), True), NOBODY)
+
+    async def seldom(_: object, __: object, round_: Round) -> Struck:
+        made.append(round_)
+        return Struck(wrong=half if len(made) == fails else None)
+
+    monkeypatch.setattr(wirereplays, "struck", seldom)
+    with opened() as (runner, found):
+        replay = replay_over_wire(found.stage(), runner.model, SAME_SIGNAL, Cut(0, 0, "after"), [CUT])
+        again_ = runner.wait(replay)
+    assert (again_.wrong.message if again_ else None) == said
+    assert len(made) == kills
+    assert {round_.later for round_ in made} == {0, 0.25, 0.5, 0.75, 1, 1.25, LATEST}
 
 
 def test_rows_that_came_in_a_wrong_order_are_looked_at_more_than_once(tmp_path: Path) -> None:

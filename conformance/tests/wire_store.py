@@ -39,7 +39,7 @@ READS = ("load", "get", "read", "list")
 FORGETS_S = 0.2
 """Seconds after its answer that `forgets` keeps an operation."""
 HALF_S = 0.2
-"""Seconds between the two halves of what `half` writes."""
+"""Seconds between the two halves of what `half` writes, and between what `appends-again` keeps and its answer."""
 HANDOVER_S = 0.002
 """Seconds between the replay of `handover` and its going live."""
 
@@ -254,6 +254,8 @@ class Program:
             self.unwritten.append(asyncio.get_running_loop().call_later(FORGETS_S, self.append, text))
         else:
             self.append(text)
+            if self.fault == "appends-again":
+                await asyncio.sleep(HALF_S)
 
     def append(self, text: str) -> None:
         assert self.journal is not None
@@ -270,6 +272,9 @@ class Program:
         for name in [name for name, required in fields.items() if required and name not in params]:
             raise Refused(-32602, "missing", "InvalidArgument", field=name)
         keywords = {to_snake(name): value for name, value in params.items()}
+        if self.fault == "appends-again" and len(params.get("events", ())) > 1:
+            log = await self.store.read_events(run_id=params["runId"], from_index=0)
+            keywords["expected_next_index"] = len(log)  # wherever the log ends, so that a retry writes them twice
         try:
             found = await getattr(self.store, to_snake(method))(**keywords)
             if self.fault == "any-order" and method == "claimDueTimers":

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from storeproof.conformance.avoidance import Avoidance
+from storeproof.conformance.cutblame import CONVERGES
 from storeproof.conformance.encounterload import Load
 from storeproof.conformance.failures import require_verdict
 from storeproof.conformance.judgement import misordered
@@ -22,6 +23,10 @@ from storeproof.reference.model import Model
 
 REPLAYS, KILL_REPLAYS = 100, 10
 """How often a saved failure is repeated, of a race and of a kill."""
+MOST_KILLS = 50
+"""So many where none of the first shows it: a short call is half done for a short time."""
+MOMENTS = 7
+"""At which they come, a quarter of a call apart: up to `wirekills.LATEST`."""
 CROWDS, COPIES = 16, 96
 """How often so many copies of a race are run at once, where it does not come alone."""
 LATE_S = 0.1
@@ -42,13 +47,14 @@ async def replay_over_wire(
         if wrong is None:
             require_verdict("the race", found.unknown, found.skipped)
         return None if wrong is None else _counted(wrong, found.failures, found.histories)
-    like = Round(scenario, cut.at, 0.5, retried=False)
-    kills = [await struck(stage, model, like.of(scenario, attempt % 5)) for attempt in range(KILL_REPLAYS)]
-    failures = [kill.wrong for kill in kills if kill.wrong is not None]
-    if failures:
-        return _counted(failures[0], len(failures), KILL_REPLAYS)
-    for kill in kills:
-        require_verdict("the kill", kill.unknown, kill.skipped)
+    like = Round(scenario, cut.at, 0.5, retried=CONVERGES in saved)
+    for made in range(0, MOST_KILLS, KILL_REPLAYS):
+        kills = [await struck(stage, model, like.of(scenario, (made + more) % MOMENTS)) for more in range(KILL_REPLAYS)]
+        failures = [kill.wrong for kill in kills if kill.wrong is not None]
+        if failures:
+            return _counted(failures[0], len(failures), made + KILL_REPLAYS)
+        for kill in kills:
+            require_verdict("the kill", kill.unknown, kill.skipped)
     return None
 
 
