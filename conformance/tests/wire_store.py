@@ -52,6 +52,10 @@ class Refused(Exception):
         self.error = {"code": code, "message": message} | ({"data": {"name": name, **data}} if name else {})
 
 
+def several_events(params: dict[str, Any]) -> bool:
+    return len(params.get("events", ())) > 1
+
+
 def as_it_is(store: MemoryStore) -> MemoryStore:
     """A store with the same content, to decide on."""
     seen = MemoryStore()
@@ -241,7 +245,7 @@ class Program:
     async def keep(self, method: str, params: dict[str, Any]) -> None:
         assert self.journal is not None
         text = f"{json.dumps([method, params])}\n"
-        if self.fault == "half" and method == "appendEvents" and len(params["events"]) > 1:
+        if self.fault == "half" and several_events(params):
             # Two writes, as without a transaction, and time to die between them.
             first = params["expectedNextIndex"]
             for place, event in enumerate(params["events"]):
@@ -254,7 +258,7 @@ class Program:
             self.unwritten.append(asyncio.get_running_loop().call_later(FORGETS_S, self.append, text))
         else:
             self.append(text)
-            if self.fault == "appends-again":
+            if self.fault == "appends-again" and several_events(params):
                 await asyncio.sleep(HALF_S)
 
     def append(self, text: str) -> None:
@@ -272,7 +276,7 @@ class Program:
         for name in [name for name, required in fields.items() if required and name not in params]:
             raise Refused(-32602, "missing", "InvalidArgument", field=name)
         keywords = {to_snake(name): value for name, value in params.items()}
-        if self.fault == "appends-again" and len(params.get("events", ())) > 1:
+        if self.fault == "appends-again" and several_events(params):
             log = await self.store.read_events(run_id=params["runId"], from_index=0)
             keywords["expected_next_index"] = len(log)  # wherever the log ends, so that a retry writes them twice
         try:
