@@ -16,7 +16,7 @@ from storeproof.conformance.racefailures import FEW
 from storeproof.conformance.races import Tried
 from storeproof.conformance.scenarios import Scenario
 from storeproof.conformance.wirechecks import tried
-from storeproof.conformance.wirekills import Round, struck
+from storeproof.conformance.wirekills import LATEST, Round, struck
 from storeproof.conformance.wireload import LONGEST_DELAY_S, again, crowd
 from storeproof.conformance.wirestage import WireStage
 from storeproof.reference.model import Model
@@ -26,7 +26,7 @@ REPLAYS, KILL_REPLAYS = 100, 10
 MOST_KILLS = 50
 """So many where none of the first shows it: a short call is half done for a short time."""
 MOMENTS = 7
-"""At which they come, a quarter of a call apart: up to `wirekills.LATEST`."""
+"""At which they come, evenly from at once to `wirekills.LATEST`."""
 CROWDS, COPIES = 16, 96
 """How often so many copies of a race are run at once, where it does not come alone."""
 LATE_S = 0.1
@@ -47,9 +47,10 @@ async def replay_over_wire(
         if wrong is None:
             require_verdict("the race", found.unknown, found.skipped)
         return None if wrong is None else _counted(wrong, found.failures, found.histories)
-    like = Round(scenario, cut.at, 0.5, retried=CONVERGES in saved)
+    later = [LATEST * place / (MOMENTS - 1) for place in range(MOMENTS)]
+    rounds = [Round(scenario, cut.at, each, retried=CONVERGES in saved) for each in later]
     for made in range(0, MOST_KILLS, KILL_REPLAYS):
-        kills = [await struck(stage, model, like.of(scenario, (made + more) % MOMENTS)) for more in range(KILL_REPLAYS)]
+        kills = [await struck(stage, model, rounds[(made + more) % MOMENTS]) for more in range(KILL_REPLAYS)]
         failures = [kill.wrong for kill in kills if kill.wrong is not None]
         if failures:
             return _counted(failures[0], len(failures), made + KILL_REPLAYS)
