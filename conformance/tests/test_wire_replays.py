@@ -27,7 +27,8 @@ from storeproof.conformance.scenarios import Scenario
 from storeproof.conformance.session import Session
 from storeproof.conformance.wirechecks import tried
 from storeproof.conformance.wirekills import LATEST, Round, Struck, struck
-from storeproof.conformance.wireload import LONGEST_DELAY_S, again
+from storeproof.conformance.wireload import again
+from storeproof.conformance.wiremeetings import LONGEST_DELAY_S
 from storeproof.conformance.wirereplays import replay_over_wire
 from storeproof.reference.model import Model
 from storeproof.spec.loader import load

@@ -12,14 +12,13 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from functools import partial
-from itertools import count
 
 from storeproof.conformance.avoidance import Avoidance
 from storeproof.conformance.closing import short_reading
 from storeproof.conformance.encounterload import Load
 from storeproof.conformance.encounters import Encounter
-from storeproof.conformance.histories import Moment, Operation
-from storeproof.conformance.judgement import show_outcome, unfit
+from storeproof.conformance.histories import Operation
+from storeproof.conformance.judgement import unfit
 from storeproof.conformance.linearizability import Unknown
 from storeproof.conformance.programs import Arguments, Call, Program
 from storeproof.conformance.racejudgement import Judge, Readings, Wrong
@@ -27,12 +26,11 @@ from storeproof.conformance.races import after, exercised
 from storeproof.conformance.relation import indeterminate
 from storeproof.conformance.scenarios import Scenario
 from storeproof.conformance.wirecopies import OVER_ALL_ROWS, Copy, apart, copies
+from storeproof.conformance.wiremeetings import LONGEST_DELAY_S, Pace, delays, meet_over_wire
 from storeproof.conformance.wirestage import WireStage
 from storeproof.conformance.wirestore import WireStore
 from storeproof.reference.model import Model, Outcome
 
-LONGEST_DELAY_S = 0.003
-"""How much later than the others a client may begin."""
 MOST_TOLD = 8
 """So many histories that were told before end the copies of a scenario that run one after the other."""
 
@@ -52,15 +50,20 @@ async def crowd(
     `avoidance` keeps the reading at the end away from rules that are known to fail. What was `told` before hides
     nothing: the other copies are judged as well; those that have to do with each other after one more reset, because
     nobody knows what a wrong one left, and until it was met so often that little else is to be expected.
-    `latest_s`: how much later than the others of its copy a client may begin.
+    `latest_s`: how much later than the others of its copy a client may begin where all copies meet at once.
     """
     found = Load()
     every = list(copies(model.specification, scenario, number))
     together = apart(scenario)
     first: Load | None = None
     await stage.target.reset()
-    delays = partial(_delays, source=source, latest_s=latest_s)
-    async with aclosing((_met_together if together else _met_in_turn)(stage, model, every, delays, found)) as met:
+    if together:
+        clients = len(scenario.clients)
+        delayed = partial(delays, clients, source, latest_s / clients)
+        meetings = _met_together(stage, model, every, delayed, found)
+    else:
+        meetings = _met_in_turn(stage, model, every, Pace(source), found)
+    async with aclosing(meetings) as met:
         async for own, encounter in met:
             if not await _judged(own, model, encounter, found, avoidance):
                 continue
@@ -78,13 +81,13 @@ async def crowd(
 
 
 async def _met_together(
-    stage: WireStage, model: Model, every: Sequence[Copy], delays: Callable[[Scenario], list[float]], found: Load
+    stage: WireStage, model: Model, every: Sequence[Copy], delayed: Callable[[], list[float]], found: Load
 ) -> AsyncGenerator[tuple[_CopyStage, Encounter]]:
     """All copies at once, which have nothing to do with each other; then each to be judged."""
     found.skipped = await _set_all_up(stage, model, [copy.scenario.setup for copy in every])
     if found.skipped is not None:
         return
-    met = [meet_over_wire(stage, copy.scenario, delays(copy.scenario)) for copy in every]
+    met = [meet_over_wire(stage, copy.scenario, delayed()) for copy in every]
     encounters = await asyncio.gather(*met)
     stages = await asyncio.gather(*(_read_ahead(stage, model, copy) for copy in every))
     for own, encounter in zip(stages, encounters, strict=True):
@@ -92,14 +95,14 @@ async def _met_together(
 
 
 async def _met_in_turn(
-    stage: WireStage, model: Model, every: Sequence[Copy], delays: Callable[[Scenario], list[float]], found: Load
+    stage: WireStage, model: Model, every: Sequence[Copy], pace: Pace, found: Load
 ) -> AsyncGenerator[tuple[_CopyStage, Encounter]]:
     """One copy after the other, the latest first: what is due later no earlier claim takes."""
     for copy in reversed(every):
         found.skipped = await _set_up(stage, model, copy.scenario.setup)
         if found.skipped is not None:
             return
-        encounter = await meet_over_wire(stage, copy.scenario, delays(copy.scenario))
+        encounter = await pace.meet(stage, copy.scenario)
         yield await _read_ahead(stage, model, copy), encounter
 
 
@@ -117,13 +120,13 @@ async def again(
 
     With a `rule`, only a history that is told first by it counts: the same calls may be wrong in two ways.
     """
-    found = Load()
+    found, pace = Load(), Pace(source)
     for _ in range(repetitions):
         await stage.target.reset()
         found.skipped = await _set_up(stage, model, scenario.setup)
         if found.skipped is not None:
             return found
-        encounter = await meet_over_wire(stage, scenario, _delays(scenario, source))
+        encounter = await pace.meet(stage, scenario)
         readings = Readings(avoidance=avoidance, writers=scenario.meeting)
         judging = Judge(model, stage, scenario, after(model, scenario.setup), readings)
         if await _took(judging, model, scenario, encounter, found):
@@ -135,38 +138,6 @@ async def again(
         if found.unknown is not None:
             return found
     return found
-
-
-async def meet_over_wire(stage: WireStage, scenario: Scenario, delays: Sequence[float]) -> Encounter:
-    """Runs the clients of a scenario at the same time; the setup is done. Each begins after its delay in seconds."""
-    ticks = count()
-    operations: list[Operation] = []
-    moments: list[Moment] = []
-
-    async def client(number: int, program: Program) -> None:
-        if delays[number] > 0:
-            await asyncio.sleep(delays[number])
-        for call in program:
-            place = len(operations)
-            operations.append(Operation(number, call, next(ticks)))
-            moments.append(Moment(number, "call", call.as_python()))
-            outcome = await stage.client(number).call(call.operation, call.args)
-            operations[place] = Operation(number, call, operations[place].invoked, next(ticks), outcome)
-            moments.append(Moment(number, "answer", show_outcome(outcome)))
-
-    # The order of the tasks is the order of the requests in the write.
-    numbers = sorted(range(len(scenario.clients)), key=lambda number: delays[number])
-    await asyncio.gather(*(client(number, scenario.clients[number]) for number in numbers))
-    return Encounter(tuple(operations), tuple(moments), (), (0,) * len(scenario.clients), None, None)
-
-
-def _delays(scenario: Scenario, source: random.Random, latest_s: float = LONGEST_DELAY_S) -> list[float]:
-    """All together in half of the cases, in any order; else each a little later than the one before."""
-    clients = len(scenario.clients)
-    order = source.sample(range(clients), clients)
-    step = 0.0 if source.random() < 0.5 else source.random() * latest_s / clients
-    # What is not above 0 is no delay: it only says who is first in the write.
-    return [position * step if step else (position - clients) for position in order]
 
 
 async def _set_all_up(stage: WireStage, model: Model, setups: Sequence[Program]) -> str | None:

@@ -17,7 +17,8 @@ from storeproof.conformance.races import Tried
 from storeproof.conformance.scenarios import Scenario
 from storeproof.conformance.wirechecks import tried
 from storeproof.conformance.wirekills import LATEST, Round, struck
-from storeproof.conformance.wireload import LONGEST_DELAY_S, again, crowd
+from storeproof.conformance.wireload import again, crowd
+from storeproof.conformance.wiremeetings import LONGEST_DELAY_S
 from storeproof.conformance.wirestage import WireStage
 from storeproof.reference.model import Model
 
