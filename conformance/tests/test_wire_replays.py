@@ -92,8 +92,9 @@ def test_a_replay_looks_behind_rows_in_a_wrong_order_and_then_into_crowds(monkey
         return Load(histories=100) if order in given[-1].rules else load_(order)
 
     async def together(*given: Any, latest_s: float) -> Load:
-        tries.append(("together" if latest_s == LONGEST_DELAY_S else "later", given[-1].rules))
-        return load_(LINEARIZABLE) if len(tries) == 4 else Load(histories=96)
+        when = "together" if latest_s == LONGEST_DELAY_S else "later"
+        tries.append((f"{given[3]} {when}", given[-1].rules))
+        return load_(LINEARIZABLE) if len(tries) == 6 else Load(histories=96)
 
     monkeypatch.setattr(wirereplays, "again", alone)
     monkeypatch.setattr(wirereplays, "crowd", together)
@@ -104,8 +105,8 @@ def test_a_replay_looks_behind_rows_in_a_wrong_order_and_then_into_crowds(monkey
             assert again_ is not None
             assert again_.wrong.rules == (rule,)
     without, with_ = frozenset({order}), frozenset[str]()
-    behind = [("alone", with_), ("alone", without), ("together", without), ("later", without)]
-    assert tries == [*behind, ("alone", with_)]
+    crowds = [(each, without) for each in ("96 together", "96 later", "48 together", "48 later")]
+    assert tries == [("alone", with_), ("alone", without), *crowds, ("alone", with_)]
 
 
 @pytest.mark.parametrize("check", ["alone", "together", "killed"])

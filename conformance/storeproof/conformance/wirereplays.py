@@ -28,8 +28,10 @@ MOST_KILLS = 50
 """So many where none of the first shows it: a short call is half done for a short time."""
 MOMENTS = 7
 """At which they come, evenly from at once to `wirekills.LATEST`."""
-CROWDS, COPIES = 16, 96
-"""How often so many copies of a race are run at once, where it does not come alone."""
+CROWDS, COPIES = 48, (96, 48)
+"""So often are so many copies of a race run at once, where it does not come alone; by turns the one and the other,
+because the windows of some lie elsewhere in a larger crowd. One copy in 500 may show it.
+"""
 LATE_S = 0.1
 """How much later than the others a client begins in every second of them. Among so many copies a call takes long, and
 some races need one that begins when another's second call is at work.
@@ -80,7 +82,8 @@ async def _replayed(stage: WireStage, model: Model, scenario: Scenario, saved: S
         if found.wrong is not None or found.skipped is not None or found.unknown is not None:
             break
         latest_s = LATE_S if turn % 2 else LONGEST_DELAY_S
-        found = await crowd(stage, model, scenario, COPIES, source, avoidance, latest_s=latest_s)
+        number = COPIES[turn // 2 % len(COPIES)]
+        found = await crowd(stage, model, scenario, number, source, avoidance, latest_s=latest_s)
     return found if found.wrong is not None or seen.wrong is None else seen
 
 
