@@ -29,6 +29,7 @@ def drawn(monkeypatch: pytest.MonkeyPatch, lengths_s: Sequence[float]) -> list[l
     async def meet(
         stage: WireStage, scenario: Scenario, delayed: list[float], wait: object, took: list[float]
     ) -> Encounter:
+        assert wait is exactly
         met.append(delayed)
         took[:] = lengths_s
         return Encounter((), (), (), (), None, None)

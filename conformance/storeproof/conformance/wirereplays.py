@@ -29,8 +29,8 @@ MOST_KILLS = 50
 MOMENTS = 7
 """At which they come, evenly from at once to `wirekills.LATEST`."""
 CROWDS, COPIES = 48, (96, 48)
-"""So often are so many copies of a race run at once, where it does not come alone; by turns the one and the other,
-because the windows of some lie elsewhere in a larger crowd. One copy in 500 may show it.
+"""So often are so many copies of a race run at once, where it does not come alone; by turns the one and the other:
+of D1 half of an append was seen in 4 of 816 copies of the smaller crowd, and in 2 of 960 of the larger.
 """
 LATE_S = 0.1
 """How much later than the others a client begins in every second of them. Among so many copies a call takes long, and
