@@ -169,6 +169,34 @@ def test_what_was_answered_is_there_after_the_process_was_killed(
     assert list(temporary.iterdir()) == []
 
 
+def test_what_was_before_a_reset_does_not_choose_the_order_of_rows(
+    commands: dict[str, tuple[str, ...]], start: Start
+) -> None:
+    """How many rows the server believes there are decides how it joins, and so which comes first."""
+    bridge = start(*commands["postgres"])
+    bridge.ask("initialize", protocol=1)
+
+    def stale_runs() -> list[str]:
+        """Two of which the first that was written is the last whose turn it is."""
+        bridge.ask("reset")
+        for run_id, written in (("e", 1), ("a", 0)):
+            bridge.ask("createRun", runId=run_id, workflowId="w", input=None, now=0)
+            bridge.ask("claimRun", runId=run_id, leaseOwner="o", leaseMs=1, now=written)
+        claimed = bridge.ask("claimStaleRuns", now=10, limit=9, leaseOwner="o", leaseMs=1)
+        return [each["run"]["runId"] for each in claimed]
+
+    before = stale_runs()
+    table = f"{commands['postgres'][-1]}.workflow_runs"
+    with psycopg.connect(embedded_url(), autocommit=True) as connection:
+        for rows in (0, 300):
+            for number in range(rows):
+                bridge.ask("createRun", runId=f"r{number}", workflowId="w", input=None, now=0)
+            connection.execute(f"vacuum {table}".encode())
+            assert stale_runs() == before
+        found = connection.execute(f"select reloptions from pg_class where oid = '{table}'::regclass".encode())
+        assert found.fetchone() == (["autovacuum_enabled=off"],)  # nor does the server count them in between
+
+
 def test_two_processes_do_not_share_a_schema(commands: dict[str, tuple[str, ...]], start: Start) -> None:
     first = start(*commands["postgres"])
     first.ask("initialize", protocol=1)
