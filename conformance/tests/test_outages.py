@@ -23,6 +23,7 @@ from storeproof.conformance.outages import (
     outage_scenarios,
     restarting,
 )
+from storeproof.conformance.racejudgement import Wrong
 from storeproof.conformance.restartable import RestartableServer, restartable_server
 from storeproof.conformance.scenarios import Scenario
 from storeproof.reference.model import Model
@@ -57,13 +58,18 @@ async def data(
         await connection.execute(f"drop schema {schema} cascade".encode())
 
 
-async def endured(open_stage: OpenStage, scenarios: list[Scenario], fault: Callable[[int], Fault]) -> Endured:
-    """All of them; ends with the first that is not right."""
+async def endured(
+    open_stage: OpenStage,
+    scenarios: list[Scenario],
+    fault: Callable[[int], Fault],
+    enough: Callable[[Wrong], bool] = lambda wrong: True,
+) -> Endured:
+    """All of them; ends with the first that is not right, and of which that is `enough`."""
     found = Endured()
     for number, scenario in enumerate(scenarios):
         await endure(open_stage, MODEL, scenario, fault(number), found)
         assert (found.unknown, found.skipped) == (None, None)
-        if found.wrong is not None:
+        if found.wrong is not None and enough(found.wrong.wrong):
             break
     return found
 
@@ -129,11 +135,17 @@ def test_acknowledged_before_it_was_kept(server: RestartableServer) -> None:
 def test_a_write_that_is_sent_again() -> None:
     async def run() -> None:
         async with data(embedded_url(), AppendAgainWhenLost) as (open_stage, schema):
-            # It ends at the first wrong one. In 3 of 20 runs there was none among 30.
-            found = await endured(open_stage, outage_scenarios(5, 150), lambda seed: losing(schema, seed, 0.3))
+
+            def names_it(wrong: Wrong) -> bool:
+                assert wrong.rules[0] == "atomic.linearizable"
+                return any(rule.startswith("appendEvents.") for rule in wrong.rules)
+
+            # Of 150 loads 12 were wrong and named it. One that was met since suspected only who read what was appended.
+            found = await endured(
+                open_stage, outage_scenarios(5, 150), lambda seed: losing(schema, seed, 0.3), names_it
+            )
             assert found.wrong is not None
-            assert found.wrong.wrong.rules[0] == "atomic.linearizable"
-            assert {"appendEvents.appended", "appendEvents.conflict"} & set(found.wrong.wrong.rules)
+            assert names_it(found.wrong.wrong)
 
     asyncio.run(run())
 
