@@ -23,6 +23,7 @@ from storeproof.conformance.runner import Runner
 from storeproof.conformance.scenarios import Scenario
 from storeproof.conformance.session import Session
 from storeproof.conformance.targets import StoreTarget
+from storeproof.conformance.verify import verify
 from storeproof.reference.model import Model, Returned
 from storeproof.spec.loader import load
 
@@ -79,6 +80,15 @@ def test_rows_in_a_wrong_order_hide_no_race(store: type[MemoryStore], alone: boo
     session = findings.session
     assert session.misordered == {ORDER}
     assert ORDER in {failure.rules[0] for failure in session.failures}
+
+
+def test_a_load_that_leaves_rows_in_a_wrong_order_is_told_by_their_rule() -> None:
+    """Statements of such a store are not seen, and the reading after a load breaks no other rule."""
+    target = StoreTarget("store", lambda: nullcontext(LastFirst()), load())
+    report = verify(target, load(), PROFILES["quick"], seed=1, checks=("histories",))
+    assert report.error is None
+    assert [failure.rules for failure in report.failures] == [[ORDER]]
+    assert report.failures[0].clients == []
 
 
 @pytest.mark.parametrize(("store", "alone"), [(SometimesLastFirst, True), (MemoryStore, False)])

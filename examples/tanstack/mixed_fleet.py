@@ -42,6 +42,7 @@ from storeproof.conformance.verify import verify
 from storeproof.conformance.wiretarget import wire_target
 from storeproof.reference.model import Model, Outcome
 from storeproof.spec.loader import load
+from storeproof.spec.schemas import problems
 
 HERE = Path(__file__).parent
 SCHEMA = "storeproof_mixed"
@@ -129,7 +130,8 @@ class MixedTarget:
 
     async def call(self, operation: str, args: Arguments) -> Outcome:
         """One call of one client, by whose state what is known of upstream is told."""
-        call = Call(operation, args)
+        wrong = problems(self.model.specification.operations[operation].arguments, args)
+        call = Call(operation, args, refused=wrong[0] if wrong else None)
         step = expected_step(self.model, self._state, call)
         known = self._guarded and any(finding(self._state, call, step) for finding in KNOWN[self._fleet.name].values())
         self._state = step.state

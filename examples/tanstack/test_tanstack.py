@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from io import StringIO
 from pathlib import Path
@@ -227,6 +229,18 @@ def test_a_finding_replays(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert replay_file(Console(file=output, width=120), file, None, 60.0) == 1, output.getvalue()
     assert "it still fails" in output.getvalue()
     assert "otherwise" not in output.getvalue()
+
+
+def test_two_stores_share_their_tables(tmp_path: Path) -> None:
+    """With what upstream gets wrong left to ours nothing fails; else nothing that is ours."""
+    command = [sys.executable, str(HERE / "mixed_fleet.py"), "postgres", "--check", "vectors"]
+    environment = {**os.environ, "STOREPROOF_PG_URL": embedded_url()}
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    mixture, guarded = (line for line in done.stdout.splitlines() if line.startswith("mixed fleet"))
+    assert "handed over" in mixture
+    assert guarded.startswith("mixed fleet, postgres, guarded: partial")
+    assert "ours alone passes, upstream alone fails" in done.stdout
 
 
 def test_every_finding_is_told() -> None:
