@@ -64,7 +64,7 @@ async def endured(
     fault: Callable[[int], Fault],
     enough: Callable[[Wrong], bool] = lambda wrong: True,
 ) -> Endured:
-    """All of them; ends with the first that is not right, and of which that is `enough`."""
+    """All of them, until one is not right and that is `enough`; of several that were not, the last."""
     found = Endured()
     for number, scenario in enumerate(scenarios):
         await endure(open_stage, MODEL, scenario, fault(number), found)
@@ -138,9 +138,9 @@ def test_a_write_that_is_sent_again() -> None:
 
             def names_it(wrong: Wrong) -> bool:
                 assert wrong.rules[0] == "atomic.linearizable"
-                return any(rule.startswith("appendEvents.") for rule in wrong.rules)
+                return not {"appendEvents.appended", "appendEvents.conflict"}.isdisjoint(wrong.rules)
 
-            # Of 150 loads 12 were wrong and named it. One that was met since suspected only who read what was appended.
+            # Of 150 loads 12 were wrong: 8 named it so, 4 as a gap. One that CI met suspected only who read the events.
             found = await endured(
                 open_stage, outage_scenarios(5, 150), lambda seed: losing(schema, seed, 0.3), names_it
             )

@@ -130,8 +130,8 @@ class MixedTarget:
 
     async def call(self, operation: str, args: Arguments) -> Outcome:
         """One call of one client, by whose state what is known of upstream is told."""
-        wrong = problems(self.model.specification.operations[operation].arguments, args)
-        call = Call(operation, args, refused=wrong[0] if wrong else None)
+        shape = self.model.specification.operations[operation].arguments
+        call = Call(operation, args, refused=next(iter(problems(shape, args)), None))
         step = expected_step(self.model, self._state, call)
         known = self._guarded and any(finding(self._state, call, step) for finding in KNOWN[self._fleet.name].values())
         self._state = step.state
